@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// The port table: the seam between drivers, workers and whoever plugs ports.
+//
+// What. pmd/ opens devices and fills the table; workers poll and send through it; control and the
+// tools add, remove and ask through PortControl. Neither pmd nor datapath knows the other.
+//
+// Design. A worker needs three things of a port: a function to call per burst, its context, and a
+// few numbers. They are plain values in a PortTable, an immutable snapshot that the composer
+// publishes by RCU. Nothing virtual and no reference count is on a worker's way: one indirect call
+// per burst. Names, statistics and everything that may block stay behind PortControl.
+//
+// Coming and going. add() makes the port part of the next snapshot(). remove() leaves it out of
+// the next snapshot() and hands back a Retire closure: the device stays open, so a worker still on
+// the old table may go on calling it. The composer publishes the new table, waits for the grace
+// period, then calls the closure, which stops and closes the device and frees the PortId for reuse.
+//   auto retire = control.remove(id);  publish(control.snapshot());  synchronize();  (*retire)();
+//
+// Threads. PortControl: the control thread only. PortTable: built by control, then read by every
+// worker and never written. rx queue q is polled by the one worker that the snapshot names, and a
+// live queue never changes its worker (so two tables in use at once agree). tx[w] is called by
+// worker w alone; a driver whose device has fewer queues than there are workers locks inside.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/base/result.h"
+#include "lib/net/addr.h"
+
+struct rte_mbuf;
+struct rte_mempool;
+
+namespace sluice {
+
+using PortId = uint16_t;
+inline constexpr PortId kNoPort = 0xffff;
+inline constexpr unsigned kMaxPorts = 1024;
+inline constexpr unsigned kMaxPortBurst = 64;  ///< most packets in one rx_burst or tx_burst call
+
+/// What a port does by itself. Where a bit is missing, software does it before tx.
+enum PortCap : uint32_t {
+    kPortTxIp4Cksum = 1u << 0,    ///< honours RTE_MBUF_F_TX_IP_CKSUM
+    kPortTxUdpCksum = 1u << 1,    ///< honours RTE_MBUF_F_TX_UDP_CKSUM
+    kPortTxTcpCksum = 1u << 2,    ///< honours RTE_MBUF_F_TX_TCP_CKSUM
+    kPortTxTso = 1u << 3,         ///< honours RTE_MBUF_F_TX_TCP_SEG
+    kPortTxMultiSeg = 1u << 4,    ///< takes chained mbufs
+    kPortTxOuterCksum = 1u << 5,  ///< honours RTE_MBUF_F_TX_OUTER_IP_CKSUM and _OUTER_UDP_CKSUM
+    kPortTxTunnelTso = 1u << 6,   ///< honours TCP_SEG inside Geneve and VXLAN
+    kPortRxCksum = 1u << 7,       ///< RTE_MBUF_F_RX_{IP,L4}_CKSUM_* are meaningful on receive
+    kPortRxMultiSeg = 1u << 8,    ///< may hand up chained mbufs (frames above the data room)
+};
+
+/// Reads or sends up to n packets. rx: returns how many were filled in; the caller owns them.
+/// tx: returns how many of the first were taken; the caller still owns the rest.
+/// Frames are whole Ethernet frames without FCS; VLAN tags are in the bytes, never beside them.
+/// On receive every checksum that the sender left partial has been completed and every oversized
+/// (GSO) frame has been cut to wire size.
+using BurstFn = uint16_t (*)(void* queue_ctx, rte_mbuf** pkts, uint16_t n);
+
+/// One receive queue in a worker's polling list.
+struct RxQueue {
+    BurstFn burst = nullptr;
+    void* ctx = nullptr;
+    PortId port = kNoPort;
+    uint16_t queue = 0;
+
+    uint16_t rx(rte_mbuf** pkts, uint16_t n) const { return burst(ctx, pkts, n); }
+};
+
+/// One worker's way out through a port.
+struct TxQueue {
+    BurstFn burst = nullptr;
+    void* ctx = nullptr;
+
+    uint16_t tx(rte_mbuf** pkts, uint16_t n) const { return burst(ctx, pkts, n); }
+};
+
+/// The part of a port that workers read: one cache line.
+struct alignas(64) Port {
+    PortId id = kNoPort;  ///< kNoPort: nothing here
+    uint16_t mtu = 0;     ///< largest L3 packet; a frame may be 14 (+ 4 per VLAN tag) bytes more
+    uint16_t n_rxq = 0;
+    uint16_t n_txq = 0;           ///< how many entries tx has: one per worker
+    uint32_t caps = 0;            ///< PortCap bits
+    Mac mac;                      ///< the port's own address; zero where the notion has no sense
+    const TxQueue* tx = nullptr;  ///< tx[worker]
+    rte_mempool* pool = nullptr;  ///< pool its received packets come from
+
+    explicit operator bool() const { return id != kNoPort; }
+    bool has(uint32_t cap_bits) const { return (caps & cap_bits) == cap_bits; }
+};
+static_assert(sizeof(Port) == 64);
+
+/// Immutable snapshot of all ports and of who polls what.
+class PortTable {
+public:
+    /// One port as its driver describes it; tx has one entry per worker.
+    struct Entry {
+        Port port;
+        std::vector<RxQueue> rx;
+        std::vector<TxQueue> tx;
+        std::vector<uint16_t> rx_worker;  ///< which worker polls rx[i]
+    };
+    PortTable(std::vector<Entry> entries, unsigned n_workers);
+    PortTable(const PortTable&) = delete;
+    PortTable& operator=(const PortTable&) = delete;
+
+    /// The port, or one that is false. Any value of id is allowed.
+    const Port& operator[](PortId id) const { return id < ports_.size() ? ports_[id] : kNone; }
+    /// What worker w has to poll.
+    std::span<const RxQueue> rx_queues(unsigned worker) const {
+        return worker < polls_.size() ? std::span<const RxQueue>(polls_[worker])
+                                      : std::span<const RxQueue>();
+    }
+    /// Indexed by PortId, with holes.
+    std::span<const Port> ports() const { return ports_; }
+    unsigned n_workers() const { return static_cast<unsigned>(polls_.size()); }
+
+private:
+    static const Port kNone;
+    std::vector<Port> ports_;
+    std::vector<TxQueue> tx_;                  // what Port::tx points into
+    std::vector<std::vector<RxQueue>> polls_;  // by worker
+};
+
+/// How a port is asked for: by configuration, command line or an Interface row.
+struct PortSpec {
+    std::string name;    ///< unique among ports; what people see
+    std::string driver;  ///< af_packet, tap, pcap, null, memif, pci, vdev, dummy
+    std::map<std::string, std::string> args;
+
+    /// The value of args[key], or "" if absent.
+    const std::string& arg(const std::string& key) const;
+};
+/// "vm1=af_packet,iface=veth1,mtu=9000". A key without '=' gets the value "1"; commas inside a
+/// value are written "\,".
+Result<PortSpec> parse_port_spec(std::string_view text);
+std::string to_string(const PortSpec& spec);
+
+struct PortStats {
+    uint64_t rx_packets = 0;
+    uint64_t rx_bytes = 0;
+    uint64_t rx_dropped = 0;  ///< arrived but lost: no buffer, ring full
+    uint64_t rx_errors = 0;   ///< arrived malformed
+    uint64_t tx_packets = 0;
+    uint64_t tx_bytes = 0;
+    uint64_t tx_dropped = 0;  ///< not taken by the device
+    uint64_t tx_errors = 0;   ///< refused by the device
+};
+
+/// The cold side of a port, for people and for the database.
+struct PortInfo {
+    PortId id = kNoPort;
+    PortSpec spec;
+    Mac mac;
+    uint16_t mtu = 0;
+    uint16_t n_rxq = 0;
+    uint32_t caps = 0;
+    bool link_up = false;
+    std::vector<uint16_t> rx_worker;  ///< which worker polls queue i
+};
+
+/// Called exactly once, after the grace period: stops and closes the device.
+using Retire = std::function<void()>;
+
+/// Adds, removes and describes ports. Control thread only. Implemented by pmd/ports.h.
+class PortControl {
+public:
+    virtual ~PortControl() = default;
+    virtual Result<PortId> add(const PortSpec& spec) = 0;
+    virtual Result<Retire> remove(PortId id) = 0;
+    /// The table as it should be now. Valid until the Retire closures of ports in it are called.
+    virtual std::unique_ptr<const PortTable> snapshot() const = 0;
+
+    /// kNoPort if there is none of that name.
+    virtual PortId find(std::string_view name) const = 0;
+    virtual std::vector<PortId> list() const = 0;
+    virtual Result<PortInfo> info(PortId id) const = 0;
+    virtual Result<PortStats> stats(PortId id) const = 0;
+    virtual bool link_up(PortId id) const = 0;
+    virtual Mac mac(PortId id) const = 0;
+    virtual uint16_t mtu(PortId id) const = 0;
+    /// Shows in the next snapshot().
+    virtual Result<void> set_mtu(PortId id, uint16_t mtu) = 0;
+};
+
+}  // namespace sluice
