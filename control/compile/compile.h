@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// The compiler's face to the rest of control: logical flows in, classifier tables out.
+//
+// What. A Compiler keeps parsed flows (the parse of a text is done once, however many datapaths
+// share it) and compiles one datapath at a time: bind names, normalise matches, optimise over the
+// tables of the datapath, lower every table to the form that fits (lib/program/table.h).
+// Increments. The caller says which (side, table) of a datapath changed; unchanged tables of the
+// previous result are shared, unless what flows into them (known register bits) changed.
+// A full rebuild (no previous result) gives an equal result: a property test holds us to it.
+// Errors. A flow that does not parse or bind never takes others down: it becomes a rule that drops
+// with malformed_flow under its own priority (with a match that parsed) or is left out, and is
+// reported in `errors` with UUID, column and caret.
+// Threads: the control thread.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/base/limits.h"
+#include "lib/net/addr.h"
+#include "lib/program/pipeline.h"
+
+namespace sluice::compile {
+
+/// One Logical_Flow row.
+struct Flow {
+    Uuid uuid;
+    uint32_t id = kNoFlow;  ///< dense, given by the caller; index into flow counters
+    PipelineSide side = kIngress;
+    uint8_t table = 0;
+    uint16_t priority = 0;
+    std::shared_ptr<const std::string> match;
+    std::shared_ptr<const std::string> actions;
+    std::string stage_name;
+};
+
+/// What names mean in one datapath on this chassis. Implemented by control/physical.
+class Names {
+public:
+    virtual ~Names() = default;
+    /// Tunnel key of a port or multicast group of this datapath; nullopt when there is none.
+    virtual std::optional<uint32_t> port_key(std::string_view name) const = 0;
+    /// Text elements of $name, null when unknown. `$pg_ip4` names are address sets too.
+    virtual const std::vector<std::string>* address_set(std::string_view name) const = 0;
+    /// Port names of @name, null when unknown. Ports of other datapaths are in it too.
+    virtual const std::vector<std::string>* port_group(std::string_view name) const = 0;
+    virtual bool is_chassis_resident(std::string_view port) const = 0;
+    /// Chassis_Template_Var value, null when unknown.
+    virtual const std::string* template_var(std::string_view name) const = 0;
+    /// Whether a packet can enter this datapath's ingress with this inport key here. Flows for
+    /// other inports are dead on this chassis.
+    virtual bool inport_possible(uint32_t key) const = 0;
+};
+
+/// Names a flow depends on, so that the caller knows what to recompile when one changes.
+struct References {
+    std::vector<std::string> address_sets;
+    std::vector<std::string> port_groups;
+    std::vector<std::string> ports;           ///< inport/outport names compared or assigned
+    std::vector<std::string> resident_ports;  ///< is_chassis_resident arguments
+    std::vector<std::string> template_vars;
+};
+
+struct FlowError {
+    Uuid uuid;
+    std::string text;  ///< several lines: what, where, the source with a caret
+};
+
+/// A datapath's compiled logical flows, ready to be put into a Datapath.
+struct Compiled {
+    std::array<std::array<const Table*, limits::kMaxTables>, 2> tables{};
+    SlotMask reads[2];
+    std::vector<uint32_t> pkt_lens;
+    std::vector<FlowError> errors;
+    std::vector<std::shared_ptr<const void>> keep;
+    std::shared_ptr<const void> memo;  ///< the compiler's own, for the next increment
+};
+
+struct DatapathInput {
+    bool is_switch = true;
+    const Names* names = nullptr;
+    std::vector<const Flow*> flows;          ///< all flows of the datapath, any order
+    const Compiled* previous = nullptr;      ///< null: compile everything
+    std::array<uint64_t, 2> dirty_tables{};  ///< bit n: table n of that side changed
+};
+
+/// Text of every pass over one datapath, for `sluice-trace --passes`.
+struct PassListener {
+    virtual ~PassListener() = default;
+    virtual void pass(std::string_view name, std::string_view text) = 0;
+};
+
+class Compiler {
+public:
+    Compiler();
+    ~Compiler();
+
+    /// What the flow's texts name; empty when it does not parse. Cheap after the first call.
+    References references(const Flow& flow);
+    Compiled compile(const DatapathInput& input, PassListener* listener = nullptr);
+    /// Drops parsed texts that no flow has used since the last call.
+    void forget_unused();
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sluice::compile

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// Mailbox: what a worker and the slow path hand each other. Rings only, no locks, no allocation.
+//
+// Per worker: `punt` (packets up), `messages` (64-byte learn messages up), `inject` (packets down).
+// Each ring has one producer and one consumer thread: the worker on one end, the slow path on the
+// other; other threads that want to inject ask the slow path. Full rings drop and count, never
+// wait.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "lib/base/result.h"
+#include "lib/program/packet_meta.h"
+
+struct rte_ring;
+
+namespace sluice {
+
+/// Something learnt from a packet; identical messages may repeat, the slow path removes doubles.
+struct alignas(64) Message {
+    enum class Kind : uint8_t { kPutArp, kPutNd, kPutFdb, kTunnelMiss } kind;
+    uint32_t datapath;  ///< tunnel key
+    uint32_t port;      ///< port key; for kTunnelMiss the tunnel index
+    uint32_t flow;      ///< logical flow that asked, kNoFlow
+    uint64_t mac;       ///< Mac::to_u64
+    uint8_t ip[16];     ///< IPv4 in the first four bytes, network order
+};
+static_assert(sizeof(Message) == 64);
+
+class Mailbox {
+public:
+    static Result<std::unique_ptr<Mailbox>> create(unsigned worker);
+    ~Mailbox();
+    Mailbox(const Mailbox&) = delete;
+    Mailbox& operator=(const Mailbox&) = delete;
+
+    /// Worker thread. False when full: the caller frees the packet and counts punt_full.
+    bool punt(rte_mbuf* packet);
+    bool send(const Message& message);
+    unsigned take_injected(rte_mbuf** packets, unsigned max);
+
+    /// Slow-path thread.
+    unsigned take_punts(rte_mbuf** packets, unsigned max);
+    unsigned take_messages(Message* messages, unsigned max);
+    bool inject(rte_mbuf* packet);
+
+private:
+    Mailbox() = default;
+    rte_ring* punt_ = nullptr;
+    rte_ring* messages_ = nullptr;
+    rte_ring* inject_ = nullptr;
+};
+
+}  // namespace sluice

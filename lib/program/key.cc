@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/program/key.h"
+
+#include <arpa/inet.h>
+
+#include <cstring>
+
+namespace sluice {
+namespace {
+
+uint32_t load_be32(const uint8_t* p) {
+    uint32_t v;
+    std::memcpy(&v, p, 4);
+    return ntohl(v);
+}
+
+void load_mac(const uint8_t* p, uint32_t* slots) {
+    slots[0] = static_cast<uint32_t>(p[0]) << 8 | p[1];
+    slots[1] = load_be32(p + 2);
+}
+
+void load_ip6(const uint8_t* p, uint32_t* slots) {
+    for (unsigned i = 0; i < 4; ++i) {
+        slots[i] = load_be32(p + 4 * i);
+    }
+}
+
+/// Ors the low `bytes` bytes of a slot's mask into the key at `offset`, most significant first.
+void add(KeyMask* mask, const SlotMask& slots, unsigned slot, size_t offset, unsigned bytes) {
+    for (unsigned i = 0; i < bytes; ++i) {
+        mask->bytes[offset + i] |= static_cast<uint8_t>(slots.w[slot] >> 8 * (bytes - 1 - i));
+    }
+}
+
+void add_mac(KeyMask* mask, const SlotMask& slots, unsigned slot, size_t offset) {
+    add(mask, slots, slot, offset, 2);
+    add(mask, slots, slot + 1, offset + 2, 4);
+}
+
+void add_ip6(KeyMask* mask, const SlotMask& slots, unsigned slot, size_t offset) {
+    for (unsigned i = 0; i < 4; ++i) {
+        add(mask, slots, slot + i, offset + 4 * i, 4);
+    }
+}
+
+}  // namespace
+
+KeyMask key_mask_of(const SlotMask& s) {
+    KeyMask m;
+    add_mac(&m, s, kSlotEthDst, offsetof(PacketKey, eth_dst));
+    add_mac(&m, s, kSlotEthSrc, offsetof(PacketKey, eth_src));
+    add(&m, s, kSlotEthType, offsetof(PacketKey, eth_type), 2);
+    add(&m, s, kSlotVlanTci, offsetof(PacketKey, vlan_tci), 2);
+    add_ip6(&m, s, kSlotIp6Src, offsetof(PacketKey, ip_src));
+    add_ip6(&m, s, kSlotIp6Dst, offsetof(PacketKey, ip_dst));
+    add(&m, s, kSlotIp4Src, offsetof(PacketKey, ip_src), 4);
+    add(&m, s, kSlotIp4Dst, offsetof(PacketKey, ip_dst), 4);
+    add(&m, s, kSlotArpSpa, offsetof(PacketKey, ip_src), 4);
+    add(&m, s, kSlotArpTpa, offsetof(PacketKey, ip_dst), 4);
+    add_mac(&m, s, kSlotArpSha, offsetof(PacketKey, ip_src) + 4);
+    add_mac(&m, s, kSlotArpTha, offsetof(PacketKey, ip_dst) + 4);
+    add(&m, s, kSlotArpOp, offsetof(PacketKey, l4_src), 2);
+    add(&m, s, kSlotIpProto, offsetof(PacketKey, ip_proto), 1);
+    add(&m, s, kSlotIpTtl, offsetof(PacketKey, ip_ttl), 1);
+    add(&m, s, kSlotIpDscp, offsetof(PacketKey, ip_tos), 1);
+    add(&m, s, kSlotIpFrag, offsetof(PacketKey, ip_frag), 1);
+    add(&m, s, kSlotL4Src, offsetof(PacketKey, l4_src), 2);
+    add(&m, s, kSlotL4Dst, offsetof(PacketKey, l4_dst), 2);
+    add(&m, s, kSlotTcpFlags, offsetof(PacketKey, tcp_flags), 2);
+    add(&m, s, kSlotIp6Label, offsetof(PacketKey, ip6_label), 4);
+    if (s.w[kSlotPktLen]) {
+        m.bytes[offsetof(PacketKey, len_class)] = 0xff;
+    }
+    if (s.w[kSlotFlowHash]) {
+        // The hash is a function of these; a program that depends on it depends on them.
+        std::memset(&m.bytes[offsetof(PacketKey, ip_src)], 0xff, 32);
+        m.bytes[offsetof(PacketKey, ip_proto)] = 0xff;
+        std::memset(&m.bytes[offsetof(PacketKey, l4_src)], 0xff, 4);
+    }
+    // Every program depends on what the frame is: protocol decides which fields exist at all.
+    m.bytes[offsetof(PacketKey, eth_type)] = 0xff;
+    m.bytes[offsetof(PacketKey, eth_type) + 1] = 0xff;
+    m.bytes[offsetof(PacketKey, kinds)] = 0xff;
+    for (unsigned i = kSlotNdTarget; i < kSlotPktLen; ++i) {
+        m.reads_nd |= s.w[i] != 0;
+    }
+    return m;
+}
+
+void expand_key(const PacketKey& key, State* state) {
+    uint32_t* w = state->w;
+    std::memset(w + kSlotEthSrc, 0, (kSlots - kSlotEthSrc) * sizeof *w);
+    load_mac(key.eth_dst, w + kSlotEthDst);
+    load_mac(key.eth_src, w + kSlotEthSrc);
+    w[kSlotEthType] = ntohs(key.eth_type);
+    w[kSlotVlanTci] = ntohs(key.vlan_tci);
+    w[kSlotPktLen] = key.pkt_len;
+    w[kSlotFlowHash] = key.flow_hash;
+    if (key.kinds & kind::kArp) {
+        w[kSlotArpOp] = ntohs(key.l4_src);
+        w[kSlotArpSpa] = load_be32(key.ip_src);
+        w[kSlotArpTpa] = load_be32(key.ip_dst);
+        load_mac(key.ip_src + 4, w + kSlotArpSha);
+        load_mac(key.ip_dst + 4, w + kSlotArpTha);
+        return;
+    }
+    if (!(key.kinds & (kind::kIp4 | kind::kIp6))) {
+        return;
+    }
+    w[kSlotIpProto] = key.ip_proto;
+    w[kSlotIpTtl] = key.ip_ttl;
+    w[kSlotIpDscp] = key.ip_tos;
+    w[kSlotIpFrag] = key.ip_frag;
+    w[kSlotL4Src] = ntohs(key.l4_src);
+    w[kSlotL4Dst] = ntohs(key.l4_dst);
+    w[kSlotTcpFlags] = ntohs(key.tcp_flags);
+    if (key.kinds & kind::kIp4) {
+        w[kSlotIp4Src] = load_be32(key.ip_src);
+        w[kSlotIp4Dst] = load_be32(key.ip_dst);
+        return;
+    }
+    load_ip6(key.ip_src, w + kSlotIp6Src);
+    load_ip6(key.ip_dst, w + kSlotIp6Dst);
+    w[kSlotIp6Label] = ntohl(key.ip6_label);
+    if (key.kinds & kind::kNd) {
+        load_ip6(key.nd_target, w + kSlotNdTarget);
+        load_mac(key.nd_sll, w + kSlotNdSll);
+        load_mac(key.nd_tll, w + kSlotNdTll);
+    }
+}
+
+}  // namespace sluice
