@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hypervisors under test: the same scenario played by a reference and by sluice.
+
+A scenario (SPEC, described in ref_hv.py) names chassis, northbound configuration, interfaces and
+packets. `Hypervisors` sets everything up, injects the packets one by one and attributes to each what
+came out of every port. The two subclasses differ in one thing only: which daemons a chassis is made
+of. All ports are in-memory devices, all uplinks meet in one hub, no root or kernel module is needed.
+"""
+import json
+import os
+import shlex
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
+from ovnlab.processes import Lab  # noqa: E402
+from ovnlab.tools import find_program  # noqa: E402
+from ovnlab.unixctl import unixctl  # noqa: E402
+from ovnlab.wire import GrowingPcap, Hub  # noqa: E402
+
+DEFAULT_CHASSIS = [{'name': 'hv1', 'encap_ip': '192.168.0.1'}]
+
+
+class Hypervisors(Lab):
+    """One scenario, from the empty directory to the list of outputs."""
+
+    def __init__(self, spec, settle_s=0.04, keep=False):
+        super().__init__(prefix='hv.', keep=keep)
+        self.spec, self.settle_s = spec, settle_s
+        self.chassis = spec.get('chassis') or DEFAULT_CHASSIS
+        self.remote = spec.get('remote') or []
+        interfaces = spec['interfaces']
+        if isinstance(interfaces, dict):
+            interfaces = [{'name': k, 'iface_id': v} for k, v in interfaces.items()]
+        self.interfaces = [dict({'chassis': self.chassis[0]['name']}, **i) for i in interfaces]
+        self.switch = {}        # chassis -> the daemon that has the ports
+        self.timings_s, self.last_mark = {}, time.time()
+        self.hub = Hub(self.folder)
+        self.pcaps = {}
+
+    # What a chassis is made of -----------------------------------------------------------------
+
+    def start_switch(self, chassis):
+        """Starts the daemon that owns the ports of a chassis, and returns it."""
+        raise NotImplementedError
+
+    def start_controller(self, chassis):
+        """Starts what else a chassis needs once its bridges are there."""
+
+    # Set-up ------------------------------------------------------------------------------------
+
+    def mark(self, phase):
+        now = time.time()
+        self.timings_s[phase] = round(now - self.last_mark, 3)
+        self.last_mark = now
+
+    def line(self, text):
+        """One line of the scenario's configuration."""
+        text = text.strip()
+        if not text or text[0] == '#':
+            return
+        if text == 'sync':
+            self.sync()
+            return
+        words = shlex.split(text)
+        tool, _, chassis = words[0].partition(':')
+        if tool in ('sb', 'ovn-sbctl'):
+            self.sbctl(*words[1:])
+        elif tool in ('vs', 'ovs-vsctl'):
+            self.vsctl(chassis or self.chassis[0]['name'], *words[1:])
+        else:
+            self.nbctl(*(words[1:] if tool == 'ovn-nbctl' else words))
+
+    def start(self):
+        self.start_central()
+        self.mark('central_up')
+        self.hub.start()
+        neighbours = {}     # name -> (tunnel address, MAC)
+        for number, chassis in enumerate(self.chassis):
+            mac = chassis.get('mac') or '02:aa:00:00:00:%02x' % (number + 1)
+            neighbours[chassis['name']] = (chassis['encap_ip'], mac)
+            self.start_chassis(chassis, mac)
+        for remote in self.remote:
+            neighbours[remote['name']] = (remote['ip'], remote.get('mac', '02:bb:00:00:00:01'))
+        for chassis in self.chassis:    # native tunnelling does not queue packets for ARP
+            for name, (ip, mac) in neighbours.items():
+                if name != chassis['name']:
+                    self.control(chassis['name'], 'tnl/neigh/set', 'br-phys', ip, mac)
+        self.mark('chassis_up')
+        for remote in self.remote:
+            self.sbctl('chassis-add', remote['name'], remote.get('encap', 'geneve'), remote['ip'])
+        for text in self.spec.get('nb') or []:
+            self.line(text)
+        self.plug_interfaces()
+        self.sync('sb')
+        for remote in self.remote:
+            for port in remote.get('ports', []):
+                self.sbctl('lsp-bind', port, remote['name'])
+        self.sync()
+        self.wait_up({i['iface_id'] for i in self.interfaces if i.get('iface_id')})
+        self.sync()
+        self.mark('configured')
+        self.pcaps = {i['name']: GrowingPcap('%s/%s/%s-tx.pcap' % (self.folder, i['chassis'],
+                                                                   i['name']))
+                      for i in self.interfaces}
+        time.sleep(self.settle_s)
+        return self.collect()
+
+    def start_chassis(self, chassis, mac):
+        name = chassis['name']
+        uplink = self.hub.listen(name)
+        self.database(name, 'db', 'vs')
+        self.vsctl(name, '--no-wait', 'init')
+        self.switch[name] = self.start_switch(name)
+        self.wait(lambda: os.path.exists(self.switch[name].ctl), self.switch[name].name)
+        ids = {'system-id': name, 'hostname': name,
+               'ovn-remote': 'unix:%s/central/db.sock' % self.folder,
+               'ovn-encap-type': chassis.get('encap_type', 'geneve'),
+               'ovn-encap-ip': chassis['encap_ip']}
+        if chassis.get('bridge_mappings'):
+            ids['ovn-bridge-mappings'] = chassis['bridge_mappings']
+        ids.update(chassis.get('external_ids') or {})
+        self.vsctl(name, 'add-br', 'br-phys', '--', 'set', 'bridge', 'br-phys',
+                   'other-config:hwaddr="%s"' % mac,
+                   '--', 'add-port', 'br-phys', 'uplink',
+                   '--', 'set', 'Interface', 'uplink', 'options:stream=unix:' + uplink,
+                   '--', 'set', 'Open_vSwitch', '.',
+                   *['external-ids:%s=%s' % (k, json.dumps(v)) for k, v in ids.items()],
+                   '--', 'add-br', 'br-int', '--', 'set', 'bridge', 'br-int', 'fail-mode=secure',
+                   'other-config:disable-in-band=true')
+        family = '6' if ':' in chassis['encap_ip'] else '4'
+        address = '%s/%d' % (chassis['encap_ip'],
+                             chassis.get('prefix_len', 64 if family == '6' else 24))
+        self.control(name, 'netdev-dummy/ip%saddr' % family, 'br-phys', address)
+        self.control(name, 'ovs/route/add', address, 'br-phys')
+        self.start_controller(name)
+
+    def plug_interfaces(self):
+        for chassis in {i['chassis'] for i in self.interfaces}:
+            words = []
+            for interface in [i for i in self.interfaces if i['chassis'] == chassis]:
+                name = interface['name']
+                pcap = '%s/%s/%s' % (self.folder, chassis, name)
+                words += ['--', 'add-port', 'br-int', name, '--', 'set', 'Interface', name,
+                          'options:tx_pcap=%s-tx.pcap' % pcap,
+                          'options:rxq_pcap=%s-rx.pcap' % pcap]
+                if interface.get('iface_id'):
+                    words.append('external_ids:iface-id=' + json.dumps(interface['iface_id']))
+                if interface.get('mac'):
+                    words.append('mac="%s"' % interface['mac'])
+            self.vsctl(chassis, *words[1:])
+
+    # Packets -----------------------------------------------------------------------------------
+
+    def control(self, chassis, command, *args):
+        return unixctl(self.switch[chassis].ctl, command, *args)
+
+    def collect(self):
+        out = {name: frames for name, frames in ((n, p.new()) for n, p in self.pcaps.items())
+               if frames}
+        wire = self.hub.take()
+        if wire:
+            out['wire'] = [list(entry) for entry in wire]
+        return out
+
+    def settle(self, wait_ms=0):
+        """Collects until nothing new came out for a while: there is no barrier across all threads."""
+        quiet_s, end = max(self.settle_s, wait_ms / 1000.0), time.time() + 5
+        last, out = time.time(), {}
+        while time.time() - last < quiet_s and time.time() < end:
+            if any(p.pending() for p in self.pcaps.values()) or self.hub.log:
+                for port, frames in self.collect().items():
+                    out.setdefault(port, []).extend(frames)
+                last = time.time()
+            time.sleep(0.002)
+        return out
+
+    def play(self):
+        owner = {i['name']: i['chassis'] for i in self.interfaces}
+        steps = []
+        for step in self.spec['packets']:
+            if isinstance(step, dict):
+                for text in step.get('nb', []):
+                    self.line(text)
+                if 'nb' in step:
+                    self.sync()
+                time.sleep(step.get('sleep_ms', 0) / 1000.0)
+                steps.append({'in': step, 'out': self.settle()})
+                continue
+            port, frame = step[0], step[1].replace(' ', '')
+            options = step[2] if len(step) > 2 else {}
+            if port == 'wire':
+                self.hub.forward('test', bytes.fromhex(frame))
+            else:
+                self.control(owner[port], 'netdev-dummy/receive', port, frame)
+            out = self.settle(options.get('wait_ms', 0))
+            if port == 'wire':      # the injected frame itself is not an output
+                wire = [entry for entry in out.pop('wire', []) if entry[0] != 'test']
+                if wire:
+                    out['wire'] = wire
+            steps.append({'in': [port, frame], 'out': out})
+        self.mark('played')
+        return steps
+
+    def go(self):
+        with self:
+            startup = self.start()
+            steps = self.play()
+        return {'startup': startup, 'steps': steps, 'timings_s': self.timings_s}
+
+    def stop(self):
+        self.hub.stopping = True
+        super().stop()
+        self.mark('stopped')
+
+
+class Reference(Hypervisors):
+    """ovs-vswitchd with dummy devices, and ovn-controller."""
+
+    def start_switch(self, chassis):
+        return self.daemon(chassis, 'ovs-vswitchd', '--enable-dummy=system', '--disable-system',
+                           '--disable-system-route',
+                           'unix:%s/db.sock' % self.home(chassis))
+
+    def start_controller(self, chassis):
+        self.daemon(chassis, 'ovn-controller', 'unix:%s/db.sock' % self.home(chassis))
+
+
+class Sluice(Hypervisors):
+    """sluiced in the place of both."""
+
+    def __init__(self, spec, sluiced=None, options=(), **kwargs):
+        self.program = find_program('sluiced', sluiced)
+        self.options = list(options)
+        super().__init__(spec, **kwargs)
+
+    def start_switch(self, chassis):
+        return self.daemon(chassis, 'sluiced', '--db', 'unix:%s/db.sock' % self.home(chassis),
+                           '--dummy', '--workers', '1', *self.options, program=self.program)
+
+    def settle(self, wait_ms=0):
+        for chassis in self.switch:     # a slow machine must not look like a dropped packet
+            self.control(chassis, 'sync')
+        return super().settle(wait_ms)

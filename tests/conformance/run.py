@@ -1,0 +1,117 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Differential test: every scenario on the reference hypervisor and on sluice, packet for packet.
+
+  run.py [CASE...] [--sluiced PATH] [--option WORD] [--jobs N] [--settle MS] [--keep DIR]
+  run.py --reference-only [CASE...]     what the reference does, by itself (twice: it must agree)
+  run.py --write-specs DIR [CASE...]    the scenarios as SPEC.json files
+
+Cases are the files of cases/. Expected values come from the Open vSwitch and OVN of this machine in
+the same run; nothing is stored. Prints a table, the differing frames, and "N passed, N failed".
+"""
+import argparse
+import concurrent.futures
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+from compare import compare
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def case_names():
+    return sorted(f[:-3] for f in os.listdir(HERE + '/cases') if f.endswith('.py'))
+
+
+def load_spec(name):
+    path = '%s/cases/%s.py' % (HERE, name)
+    if not os.path.exists(path):
+        raise SystemExit('no case %s; there are: %s' % (name, ', '.join(case_names())))
+    spec = importlib.util.spec_from_file_location('case_' + name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.SPEC
+
+
+def play(command, spec_path, out_path):
+    """Runs one side. Returns None, or what it said when it failed."""
+    done = subprocess.run([sys.executable, *command, spec_path, '-o', out_path],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return None if done.returncode == 0 else done.stdout.strip() or 'exit %d' % done.returncode
+
+
+def run_case(name, folder, sides):
+    spec_path = '%s/%s.json' % (folder, name)
+    spec = load_spec(name)
+    with open(spec_path, 'w') as file:
+        json.dump(spec, file, indent=1)
+    outs = []
+    for number, command in enumerate(sides):
+        out_path = '%s/%s.%s.json' % (folder, name, 'ab'[number])
+        problem = play(command, spec_path, out_path)
+        if problem:
+            return {'name': name, 'packets': 0, 'steps': set(), 'detail': [problem], 'ok': False}
+        with open(out_path) as file:
+            outs.append(json.load(file))
+    differences = compare(*outs, any_order=spec.get('any_order', ()),
+                          ignore=spec.get('ignore', ()))
+    detail = []
+    for number, given, port, left, right in differences:
+        detail.append('step %d in=%s port %s' % (number, json.dumps(given)[:400], port))
+        detail += ['   reference %s' % frame for frame in left or ['(nothing)']]
+        detail += ['   sluice    %s' % frame for frame in right or ['(nothing)']]
+    return {'name': name, 'packets': sum(isinstance(s, list) for s in spec['packets']),
+            'seen': sum(bool(step['out']) for step in outs[0]['steps']),
+            'steps': {d[0] for d in differences}, 'detail': detail, 'ok': not differences}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('cases', nargs='*')
+    parser.add_argument('--sluiced')
+    parser.add_argument('--option', action='append', default=[])
+    parser.add_argument('--jobs', type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument('--settle', default='40')
+    parser.add_argument('--keep', metavar='DIR', help='leave SPEC and both outputs there')
+    parser.add_argument('--reference-only', action='store_true')
+    parser.add_argument('--write-specs', metavar='DIR')
+    args = parser.parse_args()
+    names = args.cases or case_names()
+    if args.write_specs:
+        os.makedirs(args.write_specs, exist_ok=True)
+        for name in names:
+            with open('%s/%s.json' % (args.write_specs, name), 'w') as file:
+                json.dump(load_spec(name), file, indent=1)
+        return 0
+    reference = [HERE + '/ref_hv.py', 'run', '--settle', args.settle]
+    sluice = [HERE + '/sluice_hv', '--settle', args.settle]
+    if args.sluiced:
+        sluice += ['--sluiced', args.sluiced]
+    sluice += ['--option=' + word for word in args.option]
+    sides = [reference, reference if args.reference_only else sluice]
+    print('%-24s %8s %10s %10s %12s' % ('case', 'packets', 'delivered', 'equal', 'different'),
+          flush=True)
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix='conformance.') as temporary:
+        folder = args.keep or temporary
+        os.makedirs(folder, exist_ok=True)
+        with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+            for result in pool.map(lambda name: run_case(name, folder, sides), names):
+                different = len(result['steps'])
+                failed += not result['ok']
+                print('%-24s %8d %10d %10d %12d' % (
+                    result['name'], result['packets'], result.get('seen', 0),
+                    max(0, result['packets'] - different), different), flush=True)
+                for line in result['detail']:
+                    print('    ' + line)
+    print('%d passed, %d failed' % (len(names) - failed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
