@@ -42,6 +42,8 @@ class Daemon:
 class Lab:
     """A temporary directory with daemons. Use as a context manager."""
 
+    keep_on_failure = True      # the logs tell why
+
     def __init__(self, prefix='ovnlab.', keep=False):
         self.folder = tempfile.mkdtemp(prefix=prefix)
         self.keep = keep
@@ -52,7 +54,7 @@ class Lab:
 
     def __exit__(self, kind, value, trace):
         if kind is not None and kind not in (KeyboardInterrupt, SystemExit):
-            self.keep = True    # the logs tell why
+            self.keep = self.keep or self.keep_on_failure
         self.stop()
 
     def home(self, name):
