@@ -30,6 +30,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/base/limits.h"
 #include "lib/base/result.h"
 #include "lib/net/addr.h"
 
@@ -40,7 +41,7 @@ namespace sluice {
 
 using PortId = uint16_t;
 inline constexpr PortId kNoPort = 0xffff;
-inline constexpr unsigned kMaxPorts = 1024;
+inline constexpr unsigned kMaxPorts = limits::kMaxPorts;
 inline constexpr unsigned kMaxPortBurst = 64;  ///< most packets in one rx_burst or tx_burst call
 
 /// What a port does by itself. Where a bit is missing, software does it before tx.

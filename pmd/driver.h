@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a driver is: how a kind of port is opened, asked and closed.
+//
+// A driver is a type that satisfies the concept Driver: a name, the arguments it understands (any
+// other is refused, so that a typing error is never ignored), and open(), which brings a port up as
+// a Device or says why not. Bring-up and questions live in NAME.cc; the two functions that
+// workers call per burst live in NAME_burst.cc and are handed out as plain pointers in
+// rx_queues() and tx_queues().
+//
+// Threads. Everything here runs on the control thread except the burst functions. The destructor is
+// the close: it runs after the grace period, when no worker can be inside a burst.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/base/result.h"
+#include "lib/net/addr.h"
+#include "lib/program/ports.h"
+
+namespace sluice::pmd {
+
+/// What open() gets beside the spec.
+struct OpenContext {
+    const PortSpec& spec;
+    PortId id;
+    unsigned n_workers;       ///< tx_queues() must have this many entries
+    rte_mempool* pool;        ///< where received packets come from
+    unsigned pool_data_room;  ///< bytes of one mbuf behind its headroom
+    uint16_t mtu;             ///< the mtu= argument, or 0: the device's own
+};
+
+/// An open port. One per PortId.
+class Device {
+public:
+    virtual ~Device() = default;
+    virtual std::span<const RxQueue> rx_queues() const = 0;
+    virtual std::span<const TxQueue> tx_queues() const = 0;  ///< one per worker
+    virtual uint32_t caps() const = 0;                       ///< PortCap bits
+    virtual Mac mac() const = 0;
+    virtual uint16_t mtu() const = 0;
+    virtual Result<void> set_mtu(uint16_t mtu) = 0;
+    virtual bool link_up() const = 0;
+    virtual PortStats stats() const = 0;
+};
+
+template <typename D>
+concept Driver = requires(const OpenContext& context) {
+    { D::kName } -> std::convertible_to<std::string_view>;
+    { D::kArgs } -> std::convertible_to<std::span<const std::string_view>>;
+    { D::mbufs_held(context.spec) } -> std::convertible_to<unsigned>;  // books pool space
+    { D::open(context) } -> std::same_as<Result<std::unique_ptr<Device>>>;
+};
+
+/// Arguments every driver takes: mtu is read by the registry, iface-id by whoever binds the port to
+/// a logical one.
+inline constexpr std::string_view kCommonArgs[] = {"mtu", "iface-id"};
+
+/// The number in args[key], fallback if absent, an Error outside [least, most].
+Result<unsigned> number_arg(const PortSpec& spec, const std::string& key, unsigned fallback,
+                            unsigned least, unsigned most);
+/// "1", "yes", "true", "on" or their opposites; fallback if absent.
+Result<bool> flag_arg(const PortSpec& spec, const std::string& key, bool fallback);
+/// The MAC in args[key], or nothing if absent.
+Result<std::optional<Mac>> mac_arg(const PortSpec& spec, const std::string& key);
+/// An Error unless every key is one of `known` or kCommonArgs.
+Result<void> check_args(const PortSpec& spec, std::span<const std::string_view> known);
+
+/// Text of errno, for errors.
+std::string errno_text(int error_number);
+
+}  // namespace sluice::pmd

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pmd/ports.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "lib/base/check.h"
+#include "lib/base/log.h"
+#include "pmd/af_packet.h"
+#include "pmd/dummy.h"
+#include "pmd/vdevs.h"
+
+SLUICE_LOG_MODULE(ports);
+
+namespace sluice::pmd {
+namespace {
+
+struct DriverEntry {
+    std::string_view name;
+    std::span<const std::string_view> args;
+    unsigned (*mbufs_held)(const PortSpec&);
+    Result<std::unique_ptr<Device>> (*open)(const OpenContext&);
+};
+
+template <Driver D>
+constexpr DriverEntry entry() {
+    return {D::kName, D::kArgs, D::mbufs_held, D::open};
+}
+
+constexpr DriverEntry kDrivers[] = {
+    entry<AfPacketPort>(), entry<DummyPort>(), entry<MemifDriver>(), entry<NullDriver>(),
+    entry<PcapDriver>(),   entry<PciDriver>(), entry<VdevDriver>(),
+};
+
+Result<const DriverEntry*> find_driver(const PortSpec& spec) {
+    const auto* found =
+        std::ranges::find_if(kDrivers, [&](const DriverEntry& d) { return d.name == spec.driver; });
+    if (found == std::end(kDrivers)) {
+        return Error{fmt::format("port {}: there is no driver '{}'; drivers are {}", spec.name,
+                                 spec.driver, fmt::join(Ports::drivers(), ", "))};
+    }
+    return found;
+}
+
+Error no_port(PortId id) {
+    return Error{fmt::format("there is no port {}", id)};
+}
+
+}  // namespace
+
+Ports::Ports(PortsSettings settings)
+    : settings_(std::move(settings)),
+      pools_(settings_.pool),
+      slots_(kMaxPorts),
+      n_polled_(settings_.n_workers) {
+    SLUICE_CHECK(settings_.n_workers > 0);
+}
+
+Ports::~Ports() {
+    // Devices first: they still hold packets of the pools.
+    slots_.clear();
+}
+
+std::vector<std::string_view> Ports::drivers() {
+    std::vector<std::string_view> names;
+    for (const DriverEntry& d : kDrivers) {
+        names.push_back(d.name);
+    }
+    return names;
+}
+
+const Ports::Slot* Ports::slot(PortId id) const {
+    const bool is_there = id < slots_.size() && slots_[id].device && !slots_[id].is_retiring;
+    return is_there ? &slots_[id] : nullptr;
+}
+
+PortId Ports::free_id() const {
+    for (size_t i = 0; i < slots_.size(); ++i) {
+        if (!slots_[i].device) {
+            return static_cast<PortId>(i);
+        }
+    }
+    return kNoPort;
+}
+
+void Ports::assign_workers(Slot& slot) {
+    for (size_t q = 0; q < slot.device->rx_queues().size(); ++q) {
+        const auto least = std::ranges::min_element(n_polled_);
+        ++*least;
+        slot.rx_worker.push_back(static_cast<uint16_t>(least - n_polled_.begin()));
+    }
+}
+
+Result<PortId> Ports::add(const PortSpec& spec) {
+    if (spec.name.empty()) {
+        return Error{"a port needs a name"};
+    }
+    if (find(spec.name) != kNoPort) {
+        return Error{fmt::format(
+            "there is a port '{}' already: remove it first or choose another name", spec.name)};
+    }
+    const Result<const DriverEntry*> driver = find_driver(spec);
+    if (!driver) {
+        return driver.error();
+    }
+    const Result<void> known = check_args(spec, (*driver)->args);
+    if (!known) {
+        return known.error();
+    }
+    const Result<unsigned> mtu = number_arg(spec, "mtu", 0, 68, 65535);
+    if (!mtu) {
+        return mtu.error();
+    }
+    const PortId id = free_id();
+    if (id == kNoPort) {
+        return Error{fmt::format("port {}: all {} ports are in use", spec.name, kMaxPorts)};
+    }
+    const Result<Pools::Booking> booking = pools_.book((*driver)->mbufs_held(spec));
+    if (!booking) {
+        return booking.error().with_context("port " + spec.name);
+    }
+    const OpenContext context{spec,
+                              id,
+                              settings_.n_workers,
+                              booking->pool,
+                              pools_.data_room(),
+                              static_cast<uint16_t>(*mtu)};
+    Result<std::unique_ptr<Device>> device = (*driver)->open(context);
+    if (!device) {
+        pools_.give_back(*booking);
+        return device.error();
+    }
+    Slot& slot = slots_[id];
+    slot = Slot{.device = std::move(*device), .spec = spec, .booking = *booking};
+    SLUICE_CHECK(slot.device->tx_queues().size() == settings_.n_workers);
+    assign_workers(slot);
+    LOG_INFO("port {} ({}) is open: {}", id, spec.name, to_string(spec));
+    return id;
+}
+
+Result<Retire> Ports::remove(PortId id) {
+    if (!slot(id)) {
+        return no_port(id);
+    }
+    slots_[id].is_retiring = true;
+    for (const uint16_t worker : slots_[id].rx_worker) {
+        --n_polled_[worker];
+    }
+    return Retire([this, id] { retire(id); });
+}
+
+void Ports::retire(PortId id) {
+    Slot& slot = slots_[id];
+    SLUICE_CHECK(slot.device && slot.is_retiring);
+    const std::string name = slot.spec.name;
+    slot.device.reset();
+    pools_.give_back(slot.booking);
+    slot = Slot{};
+    LOG_INFO("port {} ({}) is closed", id, name);
+}
+
+std::unique_ptr<const PortTable> Ports::snapshot() const {
+    std::vector<PortTable::Entry> entries;
+    for (const PortId id : list()) {
+        const Slot& s = slots_[id];
+        PortTable::Entry& e = entries.emplace_back();
+        e.port.id = id;
+        e.port.mtu = s.device->mtu();
+        e.port.caps = s.device->caps();
+        e.port.mac = s.device->mac();
+        e.port.pool = s.booking.pool;
+        e.rx.assign(s.device->rx_queues().begin(), s.device->rx_queues().end());
+        e.tx.assign(s.device->tx_queues().begin(), s.device->tx_queues().end());
+        e.rx_worker = s.rx_worker;
+    }
+    return std::make_unique<const PortTable>(std::move(entries), settings_.n_workers);
+}
+
+PortId Ports::find(std::string_view name) const {
+    for (const PortId id : list()) {
+        if (slots_[id].spec.name == name) {
+            return id;
+        }
+    }
+    return kNoPort;
+}
+
+std::vector<PortId> Ports::list() const {
+    std::vector<PortId> ids;
+    for (size_t i = 0; i < slots_.size(); ++i) {
+        if (slot(static_cast<PortId>(i))) {
+            ids.push_back(static_cast<PortId>(i));
+        }
+    }
+    return ids;
+}
+
+Result<PortInfo> Ports::info(PortId id) const {
+    const Slot* s = slot(id);
+    if (!s) {
+        return no_port(id);
+    }
+    return PortInfo{.id = id,
+                    .spec = s->spec,
+                    .mac = s->device->mac(),
+                    .mtu = s->device->mtu(),
+                    .n_rxq = static_cast<uint16_t>(s->device->rx_queues().size()),
+                    .caps = s->device->caps(),
+                    .link_up = s->device->link_up(),
+                    .rx_worker = s->rx_worker};
+}
+
+Result<PortStats> Ports::stats(PortId id) const {
+    const Slot* s = slot(id);
+    if (!s) {
+        return no_port(id);
+    }
+    return s->device->stats();
+}
+
+bool Ports::link_up(PortId id) const {
+    const Slot* s = slot(id);
+    return s && s->device->link_up();
+}
+
+Mac Ports::mac(PortId id) const {
+    const Slot* s = slot(id);
+    return s ? s->device->mac() : Mac{};
+}
+
+uint16_t Ports::mtu(PortId id) const {
+    const Slot* s = slot(id);
+    return s ? s->device->mtu() : uint16_t{0};
+}
+
+Result<void> Ports::set_mtu(PortId id, uint16_t mtu) {
+    const Slot* s = slot(id);
+    if (!s) {
+        return no_port(id);
+    }
+    return s->device->set_mtu(mtu);
+}
+
+DummyPort* Ports::dummy(PortId id) const {
+    const Slot* s = slot(id);
+    return s ? dynamic_cast<DummyPort*>(s->device.get()) : nullptr;
+}
+
+}  // namespace sluice::pmd

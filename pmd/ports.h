@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// The registry of ports: spec -> driver -> PortId -> table.
+//
+// Each receive queue goes to the worker with the fewest, so ports added one after the other go
+// round robin, and stays there until the port goes. Buffers come from Pools.
+// Threads: control thread only. The EAL must be up before the first add() and until destruction,
+// which closes every port that is left and therefore comes after the workers have stopped.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/program/ports.h"
+#include "pmd/driver.h"
+#include "pmd/pools.h"
+
+namespace sluice::pmd {
+
+class DummyPort;
+
+struct PortsSettings {
+    unsigned n_workers = 1;
+    PoolSettings pool;
+};
+
+class Ports final : public PortControl {
+public:
+    explicit Ports(PortsSettings settings);
+    ~Ports() override;
+
+    Result<PortId> add(const PortSpec& spec) override;
+    Result<Retire> remove(PortId id) override;
+    std::unique_ptr<const PortTable> snapshot() const override;
+
+    PortId find(std::string_view name) const override;
+    std::vector<PortId> list() const override;
+    Result<PortInfo> info(PortId id) const override;
+    Result<PortStats> stats(PortId id) const override;
+    bool link_up(PortId id) const override;
+    Mac mac(PortId id) const override;
+    uint16_t mtu(PortId id) const override;
+    Result<void> set_mtu(PortId id, uint16_t mtu) override;
+
+    /// The in-memory port behind id, or nullptr if it is of another kind.
+    DummyPort* dummy(PortId id) const;
+    const Pools& pools() const { return pools_; }
+    /// Names of all drivers.
+    static std::vector<std::string_view> drivers();
+
+private:
+    struct Slot {
+        std::unique_ptr<Device> device;  // empty: the id is free
+        bool is_retiring = false;        // removed, waiting for its Retire
+        PortSpec spec;
+        Pools::Booking booking;
+        std::vector<uint16_t> rx_worker;
+    };
+    const Slot* slot(PortId id) const;
+    PortId free_id() const;
+    void assign_workers(Slot& slot);
+    void retire(PortId id);
+
+    PortsSettings settings_;
+    Pools pools_;
+    std::vector<Slot> slots_;
+    std::vector<unsigned> n_polled_;  // receive queues by worker
+};
+
+}  // namespace sluice::pmd
