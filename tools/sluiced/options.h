@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// sluiced's options: command line over configuration file over defaults.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/base/result.h"
+#include "lib/program/ports.h"
+
+namespace sluice {
+
+/// A port given by option instead of by the local Open_vSwitch database.
+struct PortOption {
+    PortSpec spec;
+    std::string iface_id;                ///< logical port; empty for underlay ports
+    std::vector<std::string> addresses;  ///< "192.168.0.1/24" of an underlay port
+    std::string physnet;                 ///< localnet network_name this port carries
+    bool underlay = false;
+};
+
+struct Options {
+    // Where things are.
+    std::string db;  ///< local Open_vSwitch database remote; empty with no_db
+    bool no_db = false;
+    std::string sb;  ///< Southbound remotes; from the local database when empty
+    std::string system_id;
+    std::string encap_ip;
+    std::string encap_type = "geneve";
+    std::string private_key;
+    std::string certificate;
+    std::string ca_cert;
+    std::vector<PortOption> ports;
+    std::vector<std::string> neighbors;  ///< "PORT IP MAC"
+    std::vector<std::string> routes;     ///< "PREFIX PORT [GATEWAY]"
+
+    // Resources.
+    unsigned workers = 1;
+    std::vector<unsigned> cores;  ///< one worker on each; empty: not pinned
+    unsigned memory_mb = 256;
+    bool huge = false;
+    unsigned mbufs = 16384;
+    unsigned cache_entries = 65536;
+    unsigned idle_sleep_us = 50;  ///< a worker that found nothing for a while sleeps; 0 never
+    std::vector<std::string> eal;
+
+    // Test mode: interfaces of type "" in the local database become in-memory ports.
+    bool dummy = false;
+
+    // Daemon.
+    bool detach = false;
+    bool monitor = false;
+    bool no_chdir = false;
+    bool overwrite_pidfile = false;
+    std::optional<std::string> pidfile;   ///< empty value: default name
+    std::optional<std::string> log_file;  ///< same
+    std::string unixctl;
+    std::vector<std::string> verbose;
+
+    bool help = false;
+    bool version = false;
+    std::string help_text;
+};
+
+/// Parses argv and, if named, the configuration file (same names, `name = value` lines).
+/// Errors name the option and say what was expected.
+Result<Options> parse_options(int argc, char** argv);
+
+}  // namespace sluice
