@@ -66,8 +66,12 @@ struct LogicalPort {
 /// Multicast group, precompiled into flat replication lists.
 struct Group {
     uint32_t key;
-    std::vector<uint32_t> local;    ///< port keys delivered here (VIF, patch, localnet, redirect)
-    std::vector<uint32_t> tunnels;  ///< one copy per remote chassis, outport = the group's key
+    /// Patch ports and localports: delivered here first, but only when the packet did not come by
+    /// tunnel (the chassis that sent it has served its own patch ports already).
+    std::vector<uint32_t> here;
+    std::vector<uint32_t> local;  ///< port keys delivered here (VIF, localnet, redirect), last
+    /// One copy per remote chassis, outport = the group's key; not when it came by tunnel.
+    std::vector<uint32_t> tunnels;
     /// Ports on other chassis that each need their own copy with outport = the port's key (VXLAN
     /// to a VTEP, ports reached by localnet are not here).
     std::vector<uint32_t> remote_ports;
