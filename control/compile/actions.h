@@ -20,14 +20,13 @@ namespace sluice::lang {
 struct ActionContext {
     Pipeline pipeline = Pipeline::kIngress;
     unsigned table = 0;            ///< of the flow, within its pipeline
-    unsigned ingress_tables = 64;  ///< next() must name a smaller one
-    unsigned egress_tables = 64;
+    unsigned ingress_tables = 33;  ///< next() must name a smaller one
+    unsigned egress_tables = 33;
 };
 
 struct ParsedActions {
     ActionList list;
-    std::vector<std::string> prerequisites;  ///< match texts to AND into the flow's match
-    std::vector<Expr> prerequisite_exprs;    ///< the same in raw form
+    std::vector<Expr> prerequisites;  ///< in raw form (annotate(), expr.h), without duplicates
 };
 
 Parsed<ParsedActions> parse_actions(std::string_view text, const SymbolTable& symbols,

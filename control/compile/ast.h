@@ -38,7 +38,7 @@ enum class Format : uint8_t { kDecimal, kHex, kEthernet, kIpv4, kIpv6 };
 
 struct Integer {
     U128 value = 0;
-    U128 mask = 0;        ///< all bits of the field compared with when not masked
+    U128 mask = 0;        ///< not masked: every bit of the field it is compared with or stored to
     bool masked = false;  ///< written as value/mask; then value has no bits outside mask
     Format format = Format::kDecimal;
     Span span;
@@ -73,6 +73,11 @@ struct ConstantSet {
     Span span;
 };
 
+/// Numbers of `width` ones; all of them for 128.
+constexpr U128 low_bits(unsigned width) {
+    return width >= 128 ? ~U128{0} : (U128{1} << width) - 1;
+}
+
 /// `name`, `name[bit]` or `name[low..high]`: bits [ofs, ofs + width) of the symbol.
 struct FieldUse {
     const Symbol* symbol = nullptr;
@@ -93,7 +98,8 @@ struct FieldUse {
 enum class RelOp : uint8_t { kEq, kNe, kLt, kLe, kGt, kGe };
 
 /// `==` is true when the field equals any member, `!=` when it equals none; other operators have
-/// exactly one unmasked member. `ip4` alone is written out as `ip4 == 1` with `implicit` set.
+/// exactly one unmasked number. A name alone (`ip4`) is `name != 0` with `implicit` set. Numbers
+/// are as written: relative to the bits that `field` names, not to their storage.
 struct Compare {
     FieldUse field;
     RelOp op = RelOp::kEq;
@@ -244,9 +250,7 @@ struct Pop {
     FieldUse field;
 };
 struct Exchange : FieldPair {};
-struct DecTtl {
-    FieldUse field;
-};
+struct DecTtl : Plain {};
 struct CtNext {
     Zone zone = Zone::kDefault;
 };
@@ -303,12 +307,12 @@ struct SetQueue {
     uint16_t queue = 0;
 };
 struct DnsLookup : ResultAction {};
-enum class Verdict : uint8_t { kUnknown, kAllow, kDrop, kReject, kDeny, kPass };
+enum class Verdict : uint8_t { kAllow, kDrop, kReject, kPass };
 enum class Severity : uint8_t { kAlert, kWarning, kNotice, kInfo, kDebug };
 struct Log {
     std::optional<std::string> name;
-    std::optional<Verdict> verdict;
-    std::optional<Severity> severity;  ///< unset: info
+    Verdict verdict = Verdict::kAllow;
+    Severity severity = Severity::kInfo;
     std::optional<std::string> meter;
 };
 struct PutNdRaOpts : Options {};
@@ -372,10 +376,6 @@ struct LookupFdb {
 };
 struct CheckInPortSec : ResultAction {};
 struct CheckOutPortSec : ResultAction {};
-struct CommitEcmpNh {
-    bool ipv6 = false;
-    Pipeline reply_pipeline = Pipeline::kIngress;
-};
 struct ChkEcmpNhMac : ResultAction {};
 struct ChkEcmpNh : ResultAction {};
 struct Endpoint {
@@ -383,6 +383,10 @@ struct Endpoint {
     uint16_t port = 0;  ///< 0: none was written
 };
 enum class L4Proto : uint8_t { kTcp, kUdp, kSctp };
+struct CommitEcmpNh {
+    bool ipv6 = false;
+    L4Proto proto = L4Proto::kTcp;
+};
 struct CommitLbAff {
     Endpoint vip;
     Endpoint backend;
@@ -408,9 +412,8 @@ struct CtStateSave : ResultAction {};
 struct Mirror {
     String port;
 };
-struct ChkEvpnArp {
+struct ChkEvpnArp {  ///< R = chk_evpn_arp(A): A is IPv4 or IPv6
     FieldUse dst;
-    FieldUse port;
     FieldUse ip;
 };
 

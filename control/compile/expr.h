@@ -24,16 +24,14 @@ namespace sluice::lang {
 Parsed<Expr> parse_match(std::string_view text, const SymbolTable& symbols);
 
 /// Raw form of `expr`: Bool, Compare (of fields and subfields), IsResident, And and Or only.
-/// An And or Or never directly holds its own kind, and no Bool is left below the root.
+/// An And or Or never directly holds its own kind nor two equal terms, and no Bool is left below
+/// the root. One-bit comparisons have the form `== 0` or `== 1`.
 Expr annotate(const Expr& expr);
 
 /// annotate(`expr`) AND'ed with each of `prerequisites` (raw, from parse_actions()).
 Expr annotate_with(const Expr& expr, const std::vector<Expr>& prerequisites);
 
-/// The prerequisites of `symbol` in raw form; true when it has none.
-Expr prerequisites_of(const Symbol& symbol);
-
-/// `expr` negated, without Not at the top when that is possible; for raw forms never with Not.
+/// The negation of a raw form, in raw form.
 Expr negate(Expr expr);
 
 /// Structural equality, positions ignored.

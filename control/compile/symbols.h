@@ -17,6 +17,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "lib/program/state.h"
@@ -56,8 +57,9 @@ struct Symbol {
     FieldRef storage;           ///< unset for predicates and write-only fields
     std::string prerequisites;  ///< "" when there are none
     std::string expansion;      ///< predicates only
-    std::shared_ptr<const Expr> prerequisite_expr;  ///< parsed, not annotated; null when none
-    std::shared_ptr<const Expr> expansion_expr;     ///< parsed, not annotated; predicates only
+    std::shared_ptr<const Expr> prerequisite_expr;  ///< raw form of `prerequisites`; null when none
+    std::shared_ptr<const Expr> expansion_expr;     ///< `expansion` as parsed; predicates only
+    std::shared_ptr<const Expr> expansion_raw;      ///< raw form of it
 };
 
 /// Which branch of OVN wrote the flows. Only igmp, mldv1 and mldv2 expand differently.
@@ -71,6 +73,7 @@ public:
     /// The symbol called `name`, or nullptr.
     const Symbol* find(std::string_view name) const;
     const std::vector<std::unique_ptr<Symbol>>& all() const { return symbols_; }
+    Dialect dialect() const { return dialect_; }
 
 private:
     explicit SymbolTable(Dialect dialect);
@@ -82,19 +85,22 @@ private:
                       const char* prerequisites = "");
     void add_predicate(const char* name, const char* expansion);
     void add_ovn_field(const char* name, OvnField field, unsigned width);
+    Symbol& subfield(const char* name, const char* parent, unsigned low, unsigned high);
+    void add_metadata();
     void add_registers();
     void add_flags();
     void add_conntrack();
+    void add_conntrack_subfields();
     void add_link_layer();
     void add_ip();
-    void add_ip6_groups();
+    void add_ip6();
     void add_arp();
     void add_neighbour_discovery();
     void add_transport();
 
     Dialect dialect_;
     std::vector<std::unique_ptr<Symbol>> symbols_;
-    std::vector<const Symbol*> by_name_;  ///< sorted
+    std::unordered_map<std::string_view, const Symbol*> by_name_;  ///< keys live in symbols_
 };
 
 }  // namespace sluice::lang
