@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// The flat program: what a walk decides and apply does, for cache hits and misses alike.
+//
+// What. A program is an array of 64-bit words: sections, each a header word and then act words.
+// A packet section starts from the packet as received and ends in kOutput; side sections (drops,
+// learn messages) need no bytes. All packet sections but the last run on a copy, the last edits in
+// place. A program without packet section frees the packet.
+// Why. The cache can store it as it is, apply is a straight loop without state of the walk, and a
+// test can demand equal frames with the cache on and off.
+// Design. Sets carry a mask when an action wrote only part of a field: the other bits are the
+// packet's own, which need not be part of the cache key. A ProgramBuffer also notes what makes the
+// program reusable: the datapaths crossed and the flows to credit.
+// Threads. A ProgramBuffer belongs to one worker.
+#pragma once
+
+#include <cstdint>
+
+#include "lib/base/check.h"
+#include "lib/base/limits.h"
+#include "lib/program/action.h"
+#include "lib/stats/counters.h"
+
+namespace sluice {
+
+/// First byte of every word that starts an act.
+enum class Act : uint8_t {
+    kPacketSection,  ///< a: 1 in place; d: words that follow
+    kSideSection,    ///< d: words that follow
+    kSet,            ///< a: Target, value in the low 48 bits
+    kSetMasked,      ///< same, then a word with the mask
+    kSet16,          ///< a: Target of 16 bytes, then two words
+    kSet16Masked,    ///< same, then two mask words
+    kTransform,      ///< a: Transform
+    kPushVlan,       ///< low 16 bits: TCI; sets the VID when the frame has a tag already
+    kEncap,          ///< d: tunnel index; then a word datapath << 32 | inport << 16 | outport
+    kQueue,          ///< d: queue of the output port
+    kMeter,          ///< d: rate kbit/s, then a word flow << 32 | burst kbit; may end the section
+    kOutput,         ///< b: PortId
+    kDrop,           ///< a: Drop, d: flow; then a word datapath << 32 | inport
+    kMessage,        ///< a: Message::Kind; then datapath << 32 | port, flow, mac, two words of IP
+};
+
+/// What kSet writes: a field of the frame, or all the bytes a header field takes.
+enum class Target : uint8_t {
+    kEthDst,
+    kEthSrc,
+    kVlanTci,
+    kIpTtl,
+    kIpTos,
+    kIp4Src,
+    kIp4Dst,
+    kIp6Label,
+    kL4Src,
+    kL4Dst,
+    kArpOp,
+    kArpSpa,
+    kArpTpa,
+    kArpSha,
+    kArpTha,
+    kNdSll,
+    kNdTll,
+    kPktMark,
+    kIp6Src,  ///< the first of 16 bytes
+    kIp6Dst,
+    kNdTarget,
+};
+
+namespace act {
+constexpr uint64_t word(Act act, uint8_t a = 0, uint16_t b = 0, uint32_t d = 0) {
+    return static_cast<uint64_t>(act) << 56 | uint64_t{a} << 48 | uint64_t{b} << 32 | d;
+}
+constexpr uint64_t set(Act act, Target target, uint64_t value48) {
+    return static_cast<uint64_t>(act) << 56 | static_cast<uint64_t>(target) << 48 | value48;
+}
+constexpr Act of(uint64_t w) {
+    return static_cast<Act>(w >> 56);
+}
+constexpr uint8_t a(uint64_t w) {
+    return static_cast<uint8_t>(w >> 48);
+}
+constexpr uint16_t b(uint64_t w) {
+    return static_cast<uint16_t>(w >> 32);
+}
+constexpr uint32_t d(uint64_t w) {
+    return static_cast<uint32_t>(w);
+}
+constexpr uint64_t value48(uint64_t w) {
+    return w & 0xffffffffffffull;
+}
+inline constexpr uint64_t kInPlace = uint64_t{1} << 48;  ///< in a kPacketSection word
+}  // namespace act
+
+/// A finished program, wherever it is stored.
+struct ProgramView {
+    const uint64_t* words;
+    uint32_t n_words;
+};
+
+/// Where a walk writes. Overflow never loses an output: the owner's `flush` runs what there is on
+/// copies, and the rest goes on in the emptied buffer, which is then not cacheable.
+struct ProgramBuffer {
+    static constexpr uint32_t kWords = 8192;
+    static constexpr uint32_t kMaxSection = 512;  ///< most words of one section
+    static constexpr uint32_t kFlows = 2048;
+    static constexpr uint32_t kNoSection = 0xffffffffu;
+
+    uint32_t n_words;
+    uint32_t open;         ///< index of the section being written
+    uint32_t last_packet;  ///< index of the last kPacketSection word, kNoSection
+    uint32_t n_flows;
+    uint8_t n_crossed;
+    bool cacheable;
+    uint32_t crossed[limits::kMaxCrossed];  ///< datapath indexes
+    void (*flush)(void* owner, ProgramBuffer* buffer);
+    void* owner;
+    uint64_t words[kWords];
+    uint32_t flows[kFlows];  ///< flow ids hit, repeated as often as hit
+
+    void reset() {
+        n_words = 0;
+        last_packet = kNoSection;
+        n_flows = 0;
+        n_crossed = 0;
+        cacheable = true;
+    }
+    void spill() {
+        flush(owner, this);
+        n_words = 0;
+        last_packet = kNoSection;
+        n_flows = 0;
+        cacheable = false;
+    }
+    void credit(uint32_t flow) {
+        if (flow == kNoFlow) {
+            return;
+        }
+        if (SLUICE_UNLIKELY(n_flows == kFlows)) {
+            spill();
+        }
+        flows[n_flows++] = flow;
+    }
+    void cross(uint32_t datapath) {
+        for (unsigned i = 0; i < n_crossed; ++i) {
+            if (crossed[i] == datapath) {
+                return;
+            }
+        }
+        if (n_crossed == limits::kMaxCrossed) {
+            cacheable = false;
+            return;
+        }
+        crossed[n_crossed++] = datapath;
+    }
+    /// Starts a section; then put() up to kMaxSection words and end_section().
+    void begin_section(Act kind) {
+        if (SLUICE_UNLIKELY(n_words + kMaxSection > kWords)) {
+            spill();
+        }
+        open = n_words;
+        put(act::word(kind));
+    }
+    void put(uint64_t word) { words[n_words++] = word; }
+    void end_section() {
+        SLUICE_DCHECK(n_words - open <= kMaxSection);
+        words[open] |= n_words - open - 1;
+        if (act::of(words[open]) == Act::kPacketSection) {
+            last_packet = open;
+        }
+    }
+    /// The walk is over: the last packet section may use the packet itself.
+    void finish() {
+        if (last_packet != kNoSection) {
+            words[last_packet] |= act::kInPlace;
+        }
+    }
+    ProgramView view() const { return {words, n_words}; }
+};
+
+}  // namespace sluice

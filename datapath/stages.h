@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// The steps of a packet's way, in order. worker.cc calls them; each lives in a file of its name.
+//
+//   rx burst -> parse -> decap -> physical-to-logical -> cache probe
+//            -> [walk: ingress -> output -> egress -> logical-to-physical] -> apply -> tx
+//
+// A step takes a packet over or ends its way: every end is counted with a name (drops.def).
+// Threads: all of it runs on the worker's own thread.
+#pragma once
+
+#include <cstdint>
+
+#include "datapath/program.h"
+#include "lib/program/key.h"
+#include "lib/program/pipeline.h"
+#include "lib/program/ports.h"
+
+struct rte_mbuf;
+
+namespace sluice {
+
+struct WorkerCtx;
+struct Trace;
+struct CacheEntry;
+
+/// Where a walk begins.
+struct WalkStart {
+    enum class Kind : uint8_t {
+        kIngress,      ///< the ingress pipeline of (datapath, inport)
+        kOutput,       ///< the output stage, remote part first (injected packets)
+        kOutputLocal,  ///< the local part of the output stage (packets from a tunnel)
+    };
+    Kind kind;
+    const Datapath* datapath;
+    uint32_t inport;
+    uint32_t outport;
+    uint32_t flags;
+};
+
+/// A packet with its logical entry, on its way from physical-to-logical to apply.
+struct Item {
+    rte_mbuf* m;
+    WalkStart start;
+    const KeyMask* mask;  ///< null: the cache must not be asked
+    uint64_t hash;
+    CacheEntry* entry;  ///< probe's answer, null for a miss
+};
+
+// --- parse.cc ----------------------------------------------------------------------------------
+/// Reads the frame of `len` bytes of which `avail` lie at `data`. Fills all of `key` but context,
+/// in_port, pkt_mark and len_class. False for a runt.
+bool parse_frame(const uint8_t* data, uint32_t avail, uint32_t len, uint64_t hash_seed,
+                 PacketKey* key);
+/// Same for a packet whose headers may be spread over segments.
+bool parse_packet(rte_mbuf* m, uint64_t hash_seed, PacketKey* key);
+/// How many of the pipeline's check_pkt_larger() lengths the frame exceeds.
+uint8_t len_class_of(const Pipeline& pipeline, uint32_t pkt_len);
+
+// --- tunnel/decap.cc ---------------------------------------------------------------------------
+enum class UnderlayVerdict : uint8_t {
+    kTunnel,   ///< `start` is filled, the outer header is gone, the key is the inner packet's
+    kDropped,  ///< counted and freed
+    kHost,     ///< for this chassis, but not a tunnel packet
+    kBoth,     ///< broadcast or multicast: for this chassis and whoever else listens
+    kOther,    ///< to another MAC address
+};
+/// Looks at a parsed packet that came in on an underlay port.
+UnderlayVerdict receive_underlay(WorkerCtx& ctx, rte_mbuf* m, const Underlay& underlay, Item* item);
+
+// --- phy_to_log.cc -----------------------------------------------------------------------------
+/// Turns a received packet into items of ctx: none (dropped, punted), one, or one per localnet
+/// entry.
+void physical_to_logical(WorkerCtx& ctx, rte_mbuf* m, PortId port);
+
+// --- cache.h: probe and insert -----------------------------------------------------------------
+
+// --- walk.cc -----------------------------------------------------------------------------------
+/// Decides about one packet. The program is in `out` and finished.
+template <bool kTrace>
+void walk(const Pipeline& pipeline, const PacketKey& key, const WalkStart& start,
+          ProgramBuffer* out, WorkerCounters* counters, Trace* trace);
+
+// --- apply.cc ----------------------------------------------------------------------------------
+/// Runs a program on a packet and takes the packet over. Frames go to transmit buffers.
+/// `last`: false when more of the same walk follows, so that even the last section uses a copy and
+/// the packet stays the caller's.
+void apply(WorkerCtx& ctx, rte_mbuf* m, const ProgramView& program, bool last = true);
+
+// --- tx.cc -------------------------------------------------------------------------------------
+void transmit(WorkerCtx& ctx, rte_mbuf* m, PortId port);
+void flush_transmit(WorkerCtx& ctx);
+
+}  // namespace sluice
