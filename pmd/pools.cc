@@ -72,7 +72,9 @@ Result<Pools::Booking> Pools::book(unsigned n_mbufs) {
         } else if (pools_.empty()) {
             return made.error();
         } else {
-            LOG_WARN("ports share the packet buffers there are: {}", made.error().message);
+            LOG_WARN("from now on ports share the packet buffers there are: {}",
+                     made.error().message);
+            settings_.grow = false;
         }
     }
     if (!found) {
