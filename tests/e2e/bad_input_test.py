@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Wrong options and a hostile or broken world: sluiced says clearly what is wrong, and where it can go on
-it goes on."""
+"""Wrong options and a hostile or broken world: sluiced says clearly what is wrong, and where it can go
+on it goes on."""
 import os
 import subprocess
 import time
@@ -117,7 +117,7 @@ def lab_database(lab, folder):
 
 
 def test_duplicate(checks, lab, vm1, vm2):
-    """A second interface says the same iface-id: the first keeps its traffic or the log says who lost."""
+    """A second interface says the same iface-id: the first keeps its traffic."""
     host = vm1.hypervisor
     twin = lab.vm('twin', host, '40:44:00:00:00:09', '192.168.0.19/24', plug=False)
     host.plug('twin', 'vm1')

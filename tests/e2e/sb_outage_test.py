@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The Southbound database dies for half a minute under traffic: no packet is lost, sluiced comes back to
-it by itself, and what was changed meanwhile arrives.
+"""The Southbound database dies for half a minute under traffic: no packet is lost, sluiced comes back
+to it by itself, and what was changed meanwhile arrives.
 
 sluiced talks to a second socket of the database server, so that the server can come back for northd
 first: the changes are then made while sluiced is still cut off.
@@ -19,8 +19,8 @@ OUTAGE_S = float(os.environ.get('SLUICE_OUTAGE_S', '30'))
 
 
 def create_databases(lab):
-    """Northbound and Southbound get servers of their own; the latter is clustered, because that keeps a
-    history from which a client can resume."""
+    """Northbound and Southbound get servers of their own; the latter is clustered: that keeps a history
+    from which a client can resume."""
     home = lab.home('central')
     lab.database('north', 'db', 'nb')
     lab.run('central', 'ovsdb-tool', 'create-cluster', home + '/sb.db', SCHEMA['sb'],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Router policies over the routing table: allow, drop and reroute, by priority, source, port and mark."""
+"""Router policies over the routing table: allow, drop, reroute, by priority, source, port and DSCP."""
 from traffic import Ether, Host, mac, router_port, switch_port
 
 GW = ['', '00:00:00:00:ff:01', '00:00:00:00:ff:02', '00:00:00:00:ff:03']
