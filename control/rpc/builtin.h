@@ -17,8 +17,8 @@ struct Coverage {
 };
 
 struct BuiltinHooks {
-    /// `exit` (restart false) and `exit --restart`. Called once; further exits wait for the same
-    /// end. Answer the Reply when the work is done, just before the process ends.
+    /// `exit` (restart false) and `exit --restart`. Called once; a second exit is told so.
+    /// Answer the Reply when the work is done, just before the process ends.
     std::function<void(bool restart, Reply reply)> exit;
     /// Counters and drops for coverage/show; those with value 0 are not shown but counted.
     std::function<std::vector<Coverage>()> coverage;

@@ -206,7 +206,7 @@ struct ReportSources {
 /// For every source: sluice/status, sluice/ports, sluice/tunnels, sluice/datapaths [DATAPATH],
 /// sluice/flows [DATAPATH], sluice/drops, sluice/cache, sluice/counters (JSON) and status,
 /// port/show, tunnel/show, datapath/show, flow/show, drop/show, cache/show, counter/show (text;
-/// the last four and flow/show take --all). Sources that are not set get no command.
+/// datapath, flow, drop and counter take --all). Sources that are not set get no command.
 void add_report_commands(Server& server, ReportSources sources);
 
 }  // namespace sluice::rpc

@@ -94,11 +94,13 @@ private:
     void accept();
     void make_room();
     void run(const std::string& method, const Args& args, const Reply& reply);
+    void used(Connection* connection);
     void closed(Connection* connection);
 
     EventLoop& loop_;
     std::string path_;
     int fd_;
+    EventLoop::TimerId accept_timer_ = 0;
     std::map<std::string, Command> commands_;
     std::list<std::shared_ptr<Connection>> connections_;  ///< oldest activity first
 };

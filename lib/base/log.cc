@@ -20,7 +20,7 @@ struct State {
     std::mutex mutex;
     std::vector<Module*> modules;
     std::string path;
-    int fd = -1;
+    std::atomic<int> fd{-1};  // read without the mutex by enabled()
     unsigned sequence = 0;
     Level default_console = Level::kWarn;
     Level default_file = Level::kInfo;
@@ -185,6 +185,15 @@ Result<void> reopen_file() {
         return Error{"Logging to file not enabled"};
     }
     return open_file(path);
+}
+
+void close_file() {
+    State& s = state();
+    const std::lock_guard lock(s.mutex);
+    if (s.fd >= 0) {
+        ::close(s.fd);
+        s.fd = -1;
+    }
 }
 
 Result<void> set(std::string_view spec) {

@@ -45,6 +45,8 @@ void write(Module& module, Level level, std::string_view text);
 /// Opens (or reopens, after rotation) the log file. Append mode.
 Result<void> open_file(const std::string& path);
 Result<void> reopen_file();
+/// Closes it; reopen_file() opens it again.
+void close_file();
 /// vlog/set syntax: "[module][:[destination][:level]]", destination is console, file or syslog
 /// (accepted, no effect), ANY is a wildcard. Several words separated by space or comma.
 Result<void> set(std::string_view spec);

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// The members of every report, once: fields(visitor, report) calls visitor(json_name, member) for
+// each in the order of the JSON. Reading and writing both expand it. Only reports_json.cc needs it.
+#pragma once
+
+#include <type_traits>
+
+#include "control/rpc/reports.h"
+
+namespace sluice::rpc {
+
+/// T is R, const or not: one list serves the writer and the reader.
+template <typename T, typename R>
+concept ReportOf = std::is_same_v<std::remove_const_t<T>, R>;
+
+template <typename V>
+void fields(V&& v, ReportOf<StatusReport::Worker> auto& r) {
+    v("worker", r.worker);
+    v("core", r.core);
+    v("rx_packets", r.rx_packets);
+    v("tx_packets", r.tx_packets);
+    v("polls", r.polls);
+    v("idle_polls", r.idle_polls);
+    v("busy_cycles", r.busy_cycles);
+}
+
+template <typename V>
+void fields(V&& v, ReportOf<StatusReport> auto& r) {
+    v("version", r.version);
+    v("pid", r.pid);
+    v("uptime_s", r.uptime_s);
+    v("chassis", r.chassis);
+    v("sb_remote", r.sb_remote);
+    v("sb_state", r.sb_state);
+    v("ovs_remote", r.ovs_remote);
+    v("ovs_state", r.ovs_state);
+    v("nb_cfg", r.nb_cfg);
+    v("publishes", r.publishes);
+    v("last_build_ms", r.last_build_ms);
+    v("datapaths", r.datapaths);
+    v("logical_flows", r.logical_flows);
+    v("flow_errors", r.flow_errors);
+    v("ports", r.ports);
+    v("tunnels", r.tunnels);
+    v("tunnels_ready", r.tunnels_ready);
+    v("drops", r.drops);
+    v("workers", r.workers);
+}
+
+template <typename V>
+void fields(V&& v, ReportOf<PortReport::Row> auto& r) {
+    v("name", r.name);
+    v("id", r.id);
+    v("driver", r.driver);
+    v("role", r.role);
+    v("logical_port", r.logical_port);
+    v("mac", r.mac);
+    v("mtu", r.mtu);
+    v("link_up", r.link_up);
+    v("rx_workers", r.rx_workers);
+    v("rx_packets", r.rx_packets);
+    v("rx_bytes", r.rx_bytes);
+    v("rx_dropped", r.rx_dropped);
+    v("rx_errors", r.rx_errors);
+    v("tx_packets", r.tx_packets);
+    v("tx_bytes", r.tx_bytes);
+    v("tx_dropped", r.tx_dropped);
+    v("tx_errors", r.tx_errors);
+    v("error", r.error);
+}
+
+template <typename V>
+void fields(V&& v, ReportOf<TunnelReport::Row> auto& r) {
+    v("id", r.id);
+    v("chassis", r.chassis);
+    v("type", r.type);
+    v("option", r.option);
+    v("local_ip", r.local_ip);
+    v("remote_ip", r.remote_ip);
+    v("port", r.port);
+    v("next_hop", r.next_hop);
+    v("state", r.state);
+    v("mtu", r.mtu);
+}
+
+template <typename V>
+void fields(V&& v, ReportOf<DatapathReport::Port> auto& r) {
+    v("key", r.key);
+    v("name", r.name);
+    v("reach", r.reach);
+    v("where", r.where);
+}
+
+template <typename V>
+void fields(V&& v, ReportOf<DatapathReport::Row> auto& r) {
+    v("key", r.key);
+    v("name", r.name);
+    v("uuid", r.uuid);
+    v("type", r.type);
+    v("generation", r.generation);
+    v("groups", r.groups);
+    v("neighbors", r.neighbors);
+    v("ports", r.ports);
+}
+
+template <typename V>
+void fields(V&& v, ReportOf<FlowReport::Row> auto& r) {
+    v("datapath", r.datapath);
+    v("uuid", r.uuid);
+    v("side", r.side);
+    v("table", r.table);
+    v("stage", r.stage);
+    v("priority", r.priority);
+    v("match", r.match);
+    v("actions", r.actions);
+    v("packets", r.packets);
+    v("bytes", r.bytes);
+}
+
+template <typename V>
+void fields(V&& v, ReportOf<DropReport::Flow> auto& r) {
+    v("uuid", r.uuid);
+    v("stage", r.stage);
+    v("match", r.match);
+    v("packets", r.packets);
+}
+
+template <typename V>
+void fields(V&& v, ReportOf<DropReport::Row> auto& r) {
+    v("name", r.name);
+    v("help", r.help);
+    v("packets", r.packets);
+    v("flows", r.flows);
+}
+
+template <typename V>
+void fields(V&& v, ReportOf<CacheReport::Row> auto& r) {
+    v("worker", r.worker);
+    v("entries", r.entries);
+    v("used", r.used);
+    v("hits", r.hits);
+    v("misses", r.misses);
+    v("bypassed", r.bypassed);
+    v("stale", r.stale);
+    v("evicted", r.evicted);
+}
+
+template <typename V>
+void fields(V&& v, ReportOf<CounterReport::Row> auto& r) {
+    v("name", r.name);
+    v("help", r.help);
+    v("total", r.total);
+    v("by_worker", r.by_worker);
+}
+
+template <typename V>
+void fields(V&& v, ReportOf<PortReport> auto& r) {
+    v("ports", r.rows);
+}
+template <typename V>
+void fields(V&& v, ReportOf<TunnelReport> auto& r) {
+    v("tunnels", r.rows);
+}
+template <typename V>
+void fields(V&& v, ReportOf<DatapathReport> auto& r) {
+    v("datapaths", r.rows);
+}
+template <typename V>
+void fields(V&& v, ReportOf<FlowReport> auto& r) {
+    v("flows", r.rows);
+}
+template <typename V>
+void fields(V&& v, ReportOf<DropReport> auto& r) {
+    v("drops", r.rows);
+}
+template <typename V>
+void fields(V&& v, ReportOf<CacheReport> auto& r) {
+    v("cache", r.rows);
+}
+template <typename V>
+void fields(V&& v, ReportOf<CounterReport> auto& r) {
+    v("counters", r.rows);
+}
+
+}  // namespace sluice::rpc
