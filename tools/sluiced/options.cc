@@ -59,42 +59,6 @@ Result<std::vector<unsigned>> parse_cores(const std::string& text) {
     return cores;
 }
 
-Result<PortOption> parse_port(const std::string& text, bool underlay) {
-    Result<PortSpec> spec = parse_port_spec(text);
-    const char* option = underlay ? "--underlay" : "--port";
-    if (!spec) {
-        return spec.error().with_context(option);
-    }
-    PortOption port;
-    port.spec = std::move(*spec);
-    port.underlay = underlay;
-    const auto take = [&](const char* key) {
-        std::string value;
-        if (const auto it = port.spec.args.find(key); it != port.spec.args.end()) {
-            value = it->second;
-            port.spec.args.erase(it);
-        }
-        return value;
-    };
-    port.iface_id = take("iface-id");
-    port.physnet = take("physnet");
-    std::stringstream addresses(take("ip"));
-    for (std::string part; std::getline(addresses, part, '+');) {
-        if (!parse_ip4_prefix(part) && !parse_ip6_prefix(part)) {
-            return Error{fmt::format("{} {}: ip={} is not an address like 192.168.0.1/24", option,
-                                     port.spec.name, part)};
-        }
-        port.addresses.push_back(part);
-    }
-    if (!underlay && port.iface_id.empty() && port.physnet.empty()) {
-        return Error{
-            fmt::format("--port {}: which logical port? add iface-id=NAME (or physnet=NAME "
-                        "for a localnet network)",
-                        port.spec.name)};
-    }
-    return port;
-}
-
 po::options_description describe(Options* o, std::string* cores, std::vector<std::string>* ports,
                                  std::vector<std::string>* underlays, std::string* config) {
     po::options_description where("Databases");
@@ -117,7 +81,8 @@ po::options_description describe(Options* o, std::string* cores, std::vector<std
         "neighbor", po::value(&o->neighbors)->composing()->value_name("\"PORT IP MAC\""),
         "static underlay neighbour")(
         "route", po::value(&o->routes)->composing()->value_name("\"PREFIX PORT [GATEWAY]\""),
-        "static underlay route")(
+        "static underlay route")("legacy-geneve", po::bool_switch(&o->legacy_geneve),
+                                 "send the older Geneve option (class 0xffff, type 0)")(
         "dummy", po::bool_switch(&o->dummy),
         "test mode: system interfaces of the database become in-memory ports");
     po::options_description resources("Resources");
@@ -207,7 +172,7 @@ Result<Options> parse(int argc, char** argv) {
     }
     for (const auto& [list, underlay] : {std::pair(&ports, false), std::pair(&underlays, true)}) {
         for (const std::string& text : *list) {
-            Result<PortOption> port = parse_port(text, underlay);
+            Result<PortOption> port = parse_port_option(text, underlay);
             if (!port) {
                 return port.error();
             }

@@ -8,18 +8,9 @@
 #include <vector>
 
 #include "lib/base/result.h"
-#include "lib/program/ports.h"
+#include "tools/host/port_option.h"
 
 namespace sluice {
-
-/// A port given by option instead of by the local Open_vSwitch database.
-struct PortOption {
-    PortSpec spec;
-    std::string iface_id;                ///< logical port; empty for underlay ports
-    std::vector<std::string> addresses;  ///< "192.168.0.1/24" of an underlay port
-    std::string physnet;                 ///< localnet network_name this port carries
-    bool underlay = false;
-};
 
 struct Options {
     // Where things are.
@@ -45,6 +36,8 @@ struct Options {
     unsigned cache_entries = 65536;
     unsigned idle_sleep_us = 50;  ///< a worker that found nothing for a while sleeps; 0 never
     std::vector<std::string> eal;
+
+    bool legacy_geneve = false;  ///< send Geneve option class 0xffff type 0
 
     // Test mode: interfaces of type "" in the local database become in-memory ports.
     bool dummy = false;

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/host/port_option.h"
+
+#include <fmt/format.h>
+
+#include <sstream>
+
+#include "lib/net/addr.h"
+
+namespace sluice {
+
+Result<PortOption> parse_port_option(const std::string& text, bool underlay) {
+    Result<PortSpec> spec = parse_port_spec(text);
+    const char* option = underlay ? "--underlay" : "--port";
+    if (!spec) {
+        return spec.error().with_context(option);
+    }
+    PortOption port;
+    port.spec = std::move(*spec);
+    port.underlay = underlay;
+    const auto take = [&](const char* key) {
+        std::string value;
+        if (const auto it = port.spec.args.find(key); it != port.spec.args.end()) {
+            value = it->second;
+            port.spec.args.erase(it);
+        }
+        return value;
+    };
+    port.iface_id = take("iface-id");
+    port.physnet = take("physnet");
+    std::stringstream addresses(take("ip"));
+    for (std::string part; std::getline(addresses, part, '+');) {
+        if (!parse_ip4_prefix(part) && !parse_ip6_prefix(part)) {
+            return Error{fmt::format("{} {}: ip={} is not an address like 192.168.0.1/24", option,
+                                     port.spec.name, part)};
+        }
+        port.addresses.push_back(part);
+    }
+    if (!underlay && port.iface_id.empty() && port.physnet.empty()) {
+        return Error{
+            fmt::format("--port {}: which logical port? add iface-id=NAME (or physnet=NAME "
+                        "for a localnet network)",
+                        port.spec.name)};
+    }
+    return port;
+}
+
+}  // namespace sluice
