@@ -35,10 +35,10 @@ const char* form_name(Form form);
 /// Bits of a State as one number: slots [slot, slot + slots) joined, most significant first,
 /// shifted right by `shift`, cut to `bits`.
 struct Slice {
-    uint8_t slot = 0;
-    uint8_t slots = 1;
-    uint8_t shift = 0;
-    uint8_t bits = 0;
+    uint8_t slot;
+    uint8_t slots;
+    uint8_t shift;
+    uint8_t bits;
     bool operator==(const Slice&) const = default;
 };
 static_assert(sizeof(Slice) == 4);
