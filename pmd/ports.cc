@@ -9,6 +9,7 @@
 #include "lib/base/log.h"
 #include "pmd/af_packet.h"
 #include "pmd/dummy.h"
+#include "pmd/tap.h"
 #include "pmd/vdevs.h"
 
 SLUICE_LOG_MODULE(ports);
@@ -30,7 +31,7 @@ constexpr DriverEntry entry() {
 
 constexpr DriverEntry kDrivers[] = {
     entry<AfPacketPort>(), entry<DummyPort>(), entry<MemifDriver>(), entry<NullDriver>(),
-    entry<PcapDriver>(),   entry<PciDriver>(), entry<VdevDriver>(),
+    entry<PcapDriver>(),   entry<PciDriver>(), entry<TapPort>(),     entry<VdevDriver>(),
 };
 
 Result<const DriverEntry*> find_driver(const PortSpec& spec) {

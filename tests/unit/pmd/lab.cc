@@ -52,7 +52,7 @@ bool enter_private_network() {
 }
 
 bool run(const std::string& command) {
-    return std::system((command + " >/dev/null 2>&1").c_str()) == 0;
+    return std::system(("( " + command + " ) >/dev/null 2>&1").c_str()) == 0;
 }
 
 std::string read_output(const std::string& command) {
