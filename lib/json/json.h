@@ -6,9 +6,10 @@
 // others are unescaped to the side. Values are cursors into the document: copy them freely, keep
 // the Document (or a copy of it: it is shared) as long as any is in use.
 //
-// Why on-demand and own nodes instead of simdjson's DOM: measured on a 42 MB monitor reply it is
-// faster and takes half the memory (numbers in json.cc), and it yields values that live without
-// the parser.
+// Why on-demand and own nodes instead of simdjson's DOM: on a monitor reply of 43.7 MB both take
+// 77 ms and about 100 MB beside the text, but these values live without the parser, take half
+// the handle, and tell strings that need no copy. The price is bounded: 16 bytes a node, so never
+// more than 8 times the text (a text of nothing but digits and commas), 1.5 times as measured.
 //
 // Numbers: an integer that fits int64_t is kInteger; all others are kReal. Objects keep their
 // order; of members with the same name find() gives the first. Depth is limited (kMaxDepth).
