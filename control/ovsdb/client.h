@@ -31,18 +31,12 @@
 
 #include "control/ovsdb/replica.h"
 #include "control/ovsdb/schema.h"
+#include "control/ovsdb/tls.h"
 #include "control/ovsdb/transaction.h"
 #include "lib/base/event_loop.h"
 #include "lib/base/result.h"
 
 namespace sluice::ovsdb {
-
-/// PEM files; read anew at each connection, so they may be renewed under us.
-struct TlsFiles {
-    std::string private_key;
-    std::string certificate;
-    std::string ca_cert;  ///< the server's certificate must be signed by it; names are not compared
-};
 
 struct ClientOptions {
     std::string database;  ///< "OVN_Southbound", "Open_vSwitch"

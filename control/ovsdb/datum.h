@@ -44,7 +44,7 @@ public:
     Atom(double value) : value_(value) {}
     Atom(bool value) : value_(value) {}
     Atom(const Uuid& value) : value_(value) {}
-    Atom(std::string value) : value_(std::make_shared<const std::string>(std::move(value))) {}
+    Atom(std::string value);
     Atom(std::string_view value) : Atom(std::string(value)) {}
     Atom(const char* value) : Atom(std::string(value)) {}
 

@@ -106,8 +106,8 @@ private:
 
     Result<RowPtr> build_row(const Table& table, const Uuid& uuid, const RowPtr& base,
                              json::Value object, bool diff) const;
-    Result<std::optional<Staged>> stage_update(const Table& table, const Uuid& uuid,
-                                               json::Value update, Dialect dialect) const;
+    Result<Staged> stage_update(const Table& table, const Uuid& uuid, json::Value update,
+                                Dialect dialect) const;
     void commit(uint32_t table, std::vector<Staged> staged, bool replace,
                 std::vector<RowChange>* changes);
     RowPtr default_row(const Table& table, const Uuid& uuid) const;

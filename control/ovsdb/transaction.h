@@ -103,6 +103,8 @@ using TxnCallback = std::function<void(const TxnResult&)>;
 
 /// Result of a "transact" reply, for the client.
 TxnResult parse_txn_result(json::Value result, const std::vector<Uuid>& placeholders);
+/// Of an answer that refuses the request as a whole.
+TxnResult parse_txn_error(json::Value error);
 const char* to_string(TxnResult::Outcome outcome);
 
 }  // namespace sluice::ovsdb
