@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "tools/host/cores.h"
 #include "tools/host/offline_host.h"
 
 namespace sluice {
@@ -139,23 +140,6 @@ private:
     const BenchOptions& options_;
 };
 
-Result<void> parse_core_list(BenchOptions* o) {
-    size_t at = 0;
-    while (at < o->core_text.size()) {
-        size_t used = 0;
-        unsigned long core = 0;
-        try {
-            core = std::stoul(o->core_text.substr(at), &used);
-        } catch (const std::exception&) {
-            return Error{"--cores " + o->core_text + ": expected a list like 1,2"};
-        }
-        o->cores.push_back(static_cast<unsigned>(core));
-        at += used + 1;
-    }
-    o->workers = o->cores.empty() ? o->workers : static_cast<unsigned>(o->cores.size());
-    return {};
-}
-
 Result<BenchOptions> parse(int argc, char** argv, bool* done) {
     BenchOptions o;
     po::options_description all = o.chassis.describe();
@@ -191,8 +175,13 @@ Result<BenchOptions> parse(int argc, char** argv, bool* done) {
     if (o.repeat == 0 || o.seconds == 0) {
         return Error{"--repeat and --seconds must be at least 1"};
     }
-    if (Result<void> cores = parse_core_list(&o); !cores) {
-        return cores.error();
+    if (!o.core_text.empty()) {
+        Result<std::vector<unsigned>> cores = parse_cores(o.core_text);
+        if (!cores) {
+            return cores.error();
+        }
+        o.cores = *cores;
+        o.workers = static_cast<unsigned>(o.cores.size());
     }
     return o;
 }

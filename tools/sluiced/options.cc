@@ -4,10 +4,11 @@
 #include <fmt/format.h>
 
 #include <boost/program_options.hpp>
-#include <charconv>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+
+#include "tools/host/cores.h"
 
 namespace sluice {
 namespace {
@@ -35,28 +36,6 @@ constexpr char kIntro[] =
 std::string default_rundir() {
     const char* dir = std::getenv("OVS_RUNDIR");
     return dir && *dir ? dir : "/var/run/openvswitch";
-}
-
-Result<std::vector<unsigned>> parse_cores(const std::string& text) {
-    std::vector<unsigned> cores;
-    std::stringstream stream(text);
-    for (std::string part; std::getline(stream, part, ',');) {
-        unsigned first = 0;
-        unsigned last = 0;
-        const char* end = part.data() + part.size();
-        auto [at, ec] = std::from_chars(part.data(), end, first);
-        last = first;
-        if (ec == std::errc() && at != end && *at == '-') {
-            std::tie(at, ec) = std::from_chars(at + 1, end, last);
-        }
-        if (ec != std::errc() || at != end || last < first || last >= 1024) {
-            return Error{"--cores: expected a list like 1,3-5, found \"" + text + "\""};
-        }
-        for (unsigned core = first; core <= last; ++core) {
-            cores.push_back(core);
-        }
-    }
-    return cores;
 }
 
 po::options_description describe(Options* o, std::string* cores, std::vector<std::string>* ports,
