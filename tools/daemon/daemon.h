@@ -7,23 +7,18 @@
 //   daemon.complete();                       // the parent exits 0, stdio goes to /dev/null
 //   ... run ...                              // ~Daemon removes the pidfile
 //
-// The pidfile is locked with fcntl(F_SETLK) for the life of the process; ovs-appctl trusts a
-// pidfile only while its lock is held. Nobody else in the process may open and close that file:
-// that would release the lock (POSIX).
-//
 // --monitor leaves a second process between the parent and the daemon. It restarts the daemon when
 // that dies of a signal that means a bug (SIGSEGV, SIGABRT ...), at most once in ten seconds, and
 // passes SIGTERM, SIGINT and SIGHUP on to it. A daemon that exits by itself, with whatever status,
 // is not restarted.
 #pragma once
 
-#include <sys/types.h>
-
-#include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lib/base/result.h"
+#include "tools/daemon/pidfile.h"
 
 namespace sluice {
 
@@ -53,24 +48,19 @@ public:
     void complete();
 
     /// True from start() on if complete() has not been called.
-    bool starting() const { return ready_fd_ >= 0; }
+    bool starting() const { return starting_; }
 
 private:
-    Result<void> fork_and_wait();
-    Result<void> run_monitor();
-    Result<void> make_pidfile();
+    Result<void> detach();
+    Result<void> monitor();
 
     DaemonConfig config_;
-    std::string pidfile_;
-    int pidfile_fd_ = -1;  ///< open (and locked) for the life of the process
-    pid_t pidfile_owner_ = 0;
-    int ready_fd_ = -1;  ///< pipe to the waiting parent
+    Pidfile pidfile_;
+    std::vector<int> ready_fds_;  ///< pipes to those who wait for complete()
+    bool starting_ = false;
 };
 
 /// Tells systemd (NOTIFY_SOCKET); no effect without it. "READY=1", "STOPPING=1", "STATUS=...".
 void notify_systemd(const std::string& state);
-
-/// The process that holds `pidfile`'s lock; 0 if there is none or it is stale.
-pid_t running_pid(const std::string& pidfile);
 
 }  // namespace sluice
