@@ -1,0 +1,80 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The judge of the differential test: what it must see, and what it must forgive."""
+import struct
+import unittest
+
+from compare import checksum, compare, mask_tunnel_noise
+
+
+def tunnelled(inner=b'payload!', ip_id=1, sport=1000, with_checksum=True, ttl=64, dport=6081):
+    """A Geneve packet built by hand, from RFC 791, 768 and 8926."""
+    geneve = bytes.fromhex('0240655800004d00') + bytes.fromhex('01028001000b000e') + inner
+    udp = struct.pack('>HHHH', sport, dport, 8 + len(geneve), 0) + geneve
+    addresses = bytes([192, 168, 0, 1, 192, 168, 0, 2])
+    if with_checksum:
+        value = checksum(addresses + struct.pack('>HH', 17, len(udp)) + udp)
+        udp = udp[:6] + struct.pack('>H', value) + udp[8:]
+    ip = struct.pack('>BBHHHBBH', 0x45, 0, 20 + len(udp), ip_id, 0x4000, ttl, 17, 0) + addresses
+    ip = ip[:10] + struct.pack('>H', checksum(ip)) + ip[12:]
+    return (bytes(6) + bytes(6) + b'\x08\x00' + ip + udp).hex()
+
+
+def run_of(*outs):
+    return {'steps': [{'in': ['v1', '00'], 'out': out} for out in outs]}
+
+
+class MaskTest(unittest.TestCase):
+    def test_forgives_id_port_and_right_checksums(self):
+        self.assertEqual(mask_tunnel_noise(tunnelled()), mask_tunnel_noise(
+            tunnelled(ip_id=77, sport=50000)))
+
+    def test_forgives_an_absent_udp_checksum(self):
+        self.assertEqual(mask_tunnel_noise(tunnelled()),
+                         mask_tunnel_noise(tunnelled(with_checksum=False)))
+
+    def test_sees_everything_else(self):
+        for other in (tunnelled(inner=b'payload?'), tunnelled(ttl=63)):
+            self.assertNotEqual(mask_tunnel_noise(tunnelled()), mask_tunnel_noise(other))
+
+    def test_sees_a_wrong_checksum(self):
+        broken = bytearray.fromhex(tunnelled())
+        broken[24] ^= 1         # outer IPv4 checksum
+        self.assertNotEqual(mask_tunnel_noise(tunnelled()), mask_tunnel_noise(broken.hex()))
+        broken = bytearray.fromhex(tunnelled())
+        broken[41] ^= 1         # outer UDP checksum
+        self.assertNotEqual(mask_tunnel_noise(tunnelled()), mask_tunnel_noise(broken.hex()))
+
+    def test_leaves_other_packets_alone(self):
+        for frame in (tunnelled(dport=53), 'ff' * 14, '00', ''):
+            self.assertEqual(mask_tunnel_noise(frame), frame)
+
+
+class CompareTest(unittest.TestCase):
+    def test_equal(self):
+        out = {'v2': ['aa', 'bb'], 'wire': [['hv1', tunnelled()]]}
+        other = {'v2': ['aa', 'bb'], 'wire': [['hv1', tunnelled(ip_id=5)]]}
+        self.assertEqual(compare(run_of(out), run_of(other)), [])
+
+    def test_order_matters_unless_said_otherwise(self):
+        a, b = run_of({'v2': ['aa', 'bb']}), run_of({'v2': ['bb', 'aa']})
+        self.assertEqual(len(compare(a, b)), 1)
+        self.assertEqual(compare(a, b, any_order=['v2']), [])
+        self.assertEqual(compare(a, b, any_order=True), [])
+        self.assertEqual(len(compare(a, b, any_order=['v3'])), 1)
+
+    def test_missing_extra_and_misplaced_frames(self):
+        a = run_of({'v2': ['aa']})
+        for out in ({}, {'v2': ['aa', 'aa']}, {'v3': ['aa']}, {'v2': ['ab']}):
+            self.assertNotEqual(compare(a, run_of(out)), [], out)
+            self.assertNotEqual(compare(a, run_of(out), any_order=True), [], out)
+
+    def test_number_of_steps(self):
+        self.assertEqual(len(compare(run_of({}), run_of({}, {}))), 1)
+
+    def test_ignored_frames(self):
+        self.assertEqual(compare(run_of({'wire': [['hv1', 'aa']]}), run_of({}), ignore=['aa']), [])
+
+
+if __name__ == '__main__':
+    unittest.main()
