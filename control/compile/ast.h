@@ -221,7 +221,6 @@ enum class LbFlag : uint8_t { kNone, kSkipSnat, kForceSnat };
 /// No backends: only undo the translation of known connections.
 struct LoadBalance {
     std::vector<std::variant<Backend, TemplateName>> backends;
-    bool has_backends = false;             ///< `backends=` was written
     std::vector<std::string> hash_fields;  ///< OpenFlow names: ip_src, tcp_dst ...
     LbFlag flag = LbFlag::kNone;
 };
@@ -236,7 +235,7 @@ struct RelayCheck {
 struct Output : Plain {};
 struct Next {
     std::optional<Pipeline> pipeline;  ///< unset: the flow's own
-    std::optional<uint8_t> table;      ///< unset: the one after the flow's
+    std::optional<unsigned> table;     ///< unset: the one after the flow's
 };
 struct Load {
     FieldUse dst;

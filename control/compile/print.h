@@ -13,6 +13,7 @@ std::string print(const ActionList& list);
 std::string print(const Action& action);  ///< with its semicolon
 std::string print(const FieldUse& field);
 std::string print(const Constant& constant);
+std::string print(const ConstantSet& set);
 
 /// The name OVN gives the action's kind: "ct_lb_mark", "=" for Load and Move, "ip.ttl--" ...
 const char* action_name(const Action& action);

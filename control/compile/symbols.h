@@ -52,7 +52,6 @@ struct Symbol {
     Access access = Access::kReadOnly;
     OvnField ovn_field = OvnField::kNone;
     bool is_string = false;     ///< holds a port name; compares and assigns with strings
-    bool whole = false;         ///< part of it cannot be named: nominal storage
     uint16_t width = 0;         ///< bits; 1 for predicates, 0 for strings
     FieldRef storage;           ///< unset for predicates and write-only fields
     std::string prerequisites;  ///< "" when there are none
@@ -80,17 +79,16 @@ private:
     Symbol& add(std::string name, SymbolKind kind);
     void add_field(const char* name, FieldId id, unsigned width, Level level, Access access,
                    const char* prerequisites = "");
+    void require(Symbol& symbol, const char* prerequisites);
     void add_string(const char* name, FieldId id, Access access);
     void add_subfield(const char* name, const char* parent, unsigned low, unsigned high,
                       const char* prerequisites = "");
     void add_predicate(const char* name, const char* expansion);
     void add_ovn_field(const char* name, OvnField field, unsigned width);
-    Symbol& subfield(const char* name, const char* parent, unsigned low, unsigned high);
     void add_metadata();
     void add_registers();
     void add_flags();
     void add_conntrack();
-    void add_conntrack_subfields();
     void add_link_layer();
     void add_ip();
     void add_ip6();

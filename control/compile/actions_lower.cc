@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/compile/actions_lower.h"
+
+#include <type_traits>
+
+#include "control/compile/actions_lower_data.h"
+#include "lib/stats/counters.h"
+
+namespace sluice::compile {
+
+namespace {
+
+using lang::Diagnostic;
+using lang::Parsed;
+
+template <typename T, typename... List>
+constexpr bool one_of = (std::is_same_v<T, List> || ...);
+
+/// Why a packet that meets this action is dropped; k_none when the action can be executed.
+template <typename T>
+constexpr Drop not_executable() {
+    if constexpr (one_of<T, lang::CtNext, lang::CtCommitV1, lang::CtCommitV2, lang::CtCommitToZone,
+                         lang::CtStateSave, lang::CtOrigNwDst, lang::CtOrigIp6Dst,
+                         lang::CtOrigTpDst, lang::CtOrigProto>) {
+        return Drop::k_action_ct;
+    } else if constexpr (one_of<T, lang::CtDnat, lang::CtSnat, lang::CtDnatInCzone,
+                                lang::CtSnatInCzone, lang::CtCommitNat, lang::CtSnatToVip>) {
+        return Drop::k_action_nat;
+    } else if constexpr (one_of<T, lang::CtLb, lang::CtLbMark, lang::CtLbMarkLocal,
+                                lang::ChkLbHairpin, lang::ChkLbHairpinReply, lang::CommitLbAff,
+                                lang::ChkLbAff>) {
+        return Drop::k_action_lb;
+    } else if constexpr (one_of<T, lang::Icmp4, lang::Icmp4Error, lang::Icmp6, lang::Icmp6Error,
+                                lang::OvnFieldLoad, lang::OvnFieldMove>) {
+        return Drop::k_action_icmp;
+    } else if constexpr (one_of<T, lang::TcpReset, lang::SctpAbort, lang::Reject>) {
+        return Drop::k_action_tcp_reset;
+    } else if constexpr (one_of<T, lang::PutDhcpv4Opts, lang::PutDhcpv6Opts, lang::DhcpRelayReqChk,
+                                lang::DhcpRelayRespChk, lang::Dhcp6Reply>) {
+        return Drop::k_action_dhcp;
+    } else if constexpr (one_of<T, lang::CommitEcmpNh, lang::ChkEcmpNhMac, lang::ChkEcmpNh>) {
+        return Drop::k_action_ecmp;
+    } else if constexpr (one_of<T, lang::GetRemoteFdb, lang::FloodRemote, lang::ChkEvpnArp>) {
+        return Drop::k_action_evpn;
+    } else if constexpr (one_of<T, lang::DnsLookup>) {
+        return Drop::k_action_dns;
+    } else if constexpr (one_of<T, lang::PutNdRaOpts>) {
+        return Drop::k_action_ra;
+    } else if constexpr (one_of<T, lang::Log>) {
+        return Drop::k_action_log;
+    } else if constexpr (one_of<T, lang::Igmp>) {
+        return Drop::k_action_igmp;
+    } else if constexpr (one_of<T, lang::TriggerEvent>) {
+        return Drop::k_action_event;
+    } else if constexpr (one_of<T, lang::BfdMsg>) {
+        return Drop::k_action_bfd;
+    } else if constexpr (one_of<T, lang::HandleSvcCheck>) {
+        return Drop::k_action_svc_check;
+    } else if constexpr (one_of<T, lang::BindVport>) {
+        return Drop::k_action_vport;
+    } else if constexpr (one_of<T, lang::FwdGroup>) {
+        return Drop::k_action_fwd_group;
+    } else if constexpr (one_of<T, lang::Sample>) {
+        return Drop::k_action_sample;
+    } else if constexpr (one_of<T, lang::Mirror>) {
+        return Drop::k_action_mirror;
+    } else {
+        return Drop::k_none;
+    }
+}
+
+class ActionLowering {
+public:
+    ActionLowering(PipelineSide side, unsigned table, Binder* binder)
+        : side_(side), table_(table), binder_(binder), data_(&code_.instrs) {}
+
+    Parsed<Code> run(const lang::ActionList& list) {
+        block(list);
+        if (failed_) {
+            return *failed_;
+        }
+        return std::move(code_);
+    }
+
+private:
+    void block(const lang::ActionList& list);
+    Instr& emit(Op op) {
+        code_.instrs.push_back(Instr{op});
+        return code_.instrs.back();
+    }
+    void drop(Drop why) { emit(Op::kDrop).a = static_cast<uint8_t>(why); }
+    void fail(const char* message, lang::Span span) {
+        if (!failed_) {
+            failed_ = Diagnostic{message, span};
+        }
+    }
+    /// First slot of an operand that has to start and end with its slots.
+    uint8_t whole(const lang::FieldUse& use);
+    void result_bit(Instr* instr, const lang::FieldUse& use) {
+        const FieldRef dst = use.raw();
+        const BitLocation at = locate(dst.id, dst.ofs);
+        instr->e = at.slot;
+        instr->f = at.bit;
+    }
+    void nested(Instr head, const lang::ActionList& body);
+    void transform(Transform what, const lang::ActionList& body) {
+        Instr head{Op::kTransform};
+        head.a = static_cast<uint8_t>(what);
+        nested(head, body);
+    }
+
+    void lower(const lang::Output&) { emit(Op::kOutput); }
+    void lower(const lang::Next& node);
+    void lower(const lang::Load& node);
+    void lower(const lang::Move& node) { data_.move(node.dst.raw(), node.src.raw()); }
+    void lower(const lang::Push& node) { data_.push(node.field.raw()); }
+    void lower(const lang::Pop& node) { data_.pop(node.field.raw()); }
+    void lower(const lang::Exchange& node) { data_.exchange(node.dst.raw(), node.src.raw()); }
+    void lower(const lang::DecTtl&) { emit(Op::kDecTtl); }
+    void lower(const lang::Select& node);
+    void lower(const lang::CtClear&) { emit(Op::kCtClear); }
+    void lower(const lang::Clone& node) { nested(Instr{Op::kClone}, node.body); }
+    void lower(const lang::Arp& node) { transform(Transform::kArp, node.body); }
+    void lower(const lang::NdNs& node) { transform(Transform::kNdNs, node.body); }
+    void lower(const lang::NdNa& node) { transform(Transform::kNdNa, node.body); }
+    void lower(const lang::NdNaRouter& node) { transform(Transform::kNdNaRouter, node.body); }
+    void lower(const lang::GetArp& node) { get(Op::kGetArp, node); }
+    void lower(const lang::GetNd& node) { get(Op::kGetNd, node); }
+    void lower(const lang::PutArp& node) { put(Op::kPutArp, node); }
+    void lower(const lang::PutNd& node) { put(Op::kPutNd, node); }
+    void lower(const lang::LookupArp& node) { test(Op::kLookupArp, node); }
+    void lower(const lang::LookupNd& node) { test(Op::kLookupNd, node); }
+    void lower(const lang::LookupArpIp& node) { test_ip(Op::kLookupArpIp, node); }
+    void lower(const lang::LookupNdIp& node) { test_ip(Op::kLookupNdIp, node); }
+    void lower(const lang::SetQueue& node) { emit(Op::kSetQueue).d = node.queue; }
+    void lower(const lang::SetMeter& node);
+    void lower(const lang::CheckPktLarger& node);
+    void lower(const lang::PutFdb& node);
+    void lower(const lang::GetFdb& node);
+    void lower(const lang::LookupFdb& node);
+    void lower(const lang::CheckInPortSec& node) {
+        result_bit(&emit(Op::kCheckInPortSec), node.dst);
+    }
+    void lower(const lang::CheckOutPortSec& node) {
+        result_bit(&emit(Op::kCheckOutPortSec), node.dst);
+    }
+    void lower(const lang::MacCacheUse&) {}  // asks for statistics only; the packet is untouched
+
+    void get(Op op, const lang::MacLookup& node) {
+        Instr i{op};
+        i.a = whole(node.port);
+        i.b = whole(node.ip);
+        code_.instrs.push_back(i);
+    }
+    void put(Op op, const lang::MacStore& node) {
+        Instr i{op};
+        i.a = whole(node.port);
+        i.b = whole(node.ip);
+        i.c = whole(node.mac);
+        code_.instrs.push_back(i);
+    }
+    void test(Op op, const lang::MacTest& node) {
+        Instr i{op};
+        i.a = whole(node.port);
+        i.b = whole(node.ip);
+        i.c = whole(node.mac);
+        result_bit(&i, node.dst);
+        code_.instrs.push_back(i);
+    }
+    void test_ip(Op op, const lang::IpTest& node) {
+        Instr i{op};
+        i.a = whole(node.port);
+        i.b = whole(node.ip);
+        result_bit(&i, node.dst);
+        code_.instrs.push_back(i);
+    }
+
+    PipelineSide side_;
+    unsigned table_;
+    Binder* binder_;
+    Code code_;
+    DataLowering data_;
+    std::optional<Diagnostic> failed_;
+};
+
+void ActionLowering::block(const lang::ActionList& list) {
+    if (list.actions.empty()) {
+        drop(Drop::k_logical_flow);
+        return;
+    }
+    for (const lang::Action& action : list.actions) {
+        Drop why = Drop::k_none;
+        std::visit(
+            [&](const auto& node) {
+                using T = std::decay_t<decltype(node)>;
+                if constexpr (not_executable<T>() != Drop::k_none) {
+                    why = not_executable<T>();
+                } else {
+                    lower(node);
+                }
+            },
+            action.node);
+        if (why != Drop::k_none) {
+            drop(why);  // the path ends here, so the rest of the block is never run
+            return;
+        }
+    }
+}
+
+void ActionLowering::nested(Instr head, const lang::ActionList& body) {
+    const size_t at = code_.instrs.size();
+    code_.instrs.push_back(head);
+    block(body);
+    code_.instrs[at].d = static_cast<uint32_t>(code_.instrs.size() - at - 1);
+}
+
+uint8_t ActionLowering::whole(const lang::FieldUse& use) {
+    const FieldRef field = use.raw();
+    const FieldInfo& info = field_info(field.id);
+    const Slice slice = state_slice(field);
+    // A field that does not fill its first slot (a MAC) has to be the whole field.
+    if (slice.shift != 0 || (field.width % 32 != 0 && field.width != info.bits)) {
+        fail("this operand has to be a whole field or register", use.span);
+    }
+    return slice.slot;
+}
+
+void ActionLowering::lower(const lang::Next& node) {
+    PipelineSide side = side_;
+    if (node.pipeline) {
+        side = *node.pipeline == lang::Pipeline::kIngress ? kIngress : kEgress;
+    }
+    const unsigned table = node.table ? *node.table : table_ + 1;
+    if (table >= limits::kMaxTables) {
+        // Past the last table nothing can match.
+        drop(Drop::k_no_match);
+        return;
+    }
+    Instr& i = emit(Op::kNext);
+    i.a = side;
+    i.d = table;
+}
+
+void ActionLowering::lower(const lang::Load& node) {
+    const FieldRef dst = node.dst.raw();
+    if (const auto* number = std::get_if<lang::Integer>(&node.value)) {
+        data_.load(dst, number->value, number->masked ? number->mask : ones(dst.width));
+        return;
+    }
+    if (const auto* port = std::get_if<lang::String>(&node.value)) {
+        // "" and unknown names are port 0, as in ovn-controller.
+        const auto key =
+            port->text.empty() ? std::optional<uint32_t>(0) : binder_->port_key(port->text);
+        data_.load(dst, key.value_or(0), ones(dst.width));
+        return;
+    }
+    fail("only a number or a port name can be assigned", node.dst.span);
+}
+
+void ActionLowering::lower(const lang::Select& node) {
+    const FieldRef dst = node.dst.raw();
+    const BitLocation at = locate(dst.id, dst.ofs);
+    if (at.bit + dst.width > 32u) {
+        fail("select needs a destination within one register", node.dst.span);
+        return;
+    }
+    std::vector<SelectGroup::Entry> group;
+    uint32_t total = 0;
+    for (const lang::Select::Member& member : node.members) {
+        total += member.weight;
+        group.push_back({member.id, total});
+    }
+    Instr i{Op::kSelect};
+    i.a = at.slot;
+    i.c = at.bit;
+    i.e = dst.width;
+    i.f = static_cast<uint32_t>(code_.selects.size());
+    code_.instrs.push_back(i);
+    code_.selects.push_back(std::move(group));
+    lower(lang::Next{});  // as in OVN, select() goes on to the next table by itself
+}
+
+void ActionLowering::lower(const lang::SetMeter& node) {
+    Instr& i = emit(Op::kSetMeter);
+    i.d = static_cast<uint32_t>(node.rate_kbps);
+    i.e = static_cast<uint32_t>(node.burst_kbps.value_or(0));
+}
+
+void ActionLowering::lower(const lang::CheckPktLarger& node) {
+    Instr i{Op::kCheckPktLarger};
+    i.d = node.length;
+    result_bit(&i, node.dst);
+    code_.instrs.push_back(i);
+}
+
+void ActionLowering::lower(const lang::PutFdb& node) {
+    Instr i{Op::kPutFdb};
+    i.a = whole(node.port);
+    i.b = whole(node.mac);
+    code_.instrs.push_back(i);
+}
+
+void ActionLowering::lower(const lang::GetFdb& node) {
+    Instr i{Op::kGetFdb};
+    i.a = whole(node.dst);
+    i.b = whole(node.mac);
+    code_.instrs.push_back(i);
+}
+
+void ActionLowering::lower(const lang::LookupFdb& node) {
+    Instr i{Op::kLookupFdb};
+    i.a = whole(node.port);
+    i.b = whole(node.mac);
+    result_bit(&i, node.dst);
+    code_.instrs.push_back(i);
+}
+
+}  // namespace
+
+Parsed<Code> lower_actions(const lang::ActionList& list, PipelineSide side, unsigned table,
+                           Binder* binder) {
+    return ActionLowering(side, table, binder).run(list);
+}
+
+CodePtr malformed_code() {
+    static const CodePtr code = [] {
+        auto made = std::make_shared<Code>();
+        Instr drop{Op::kDrop};
+        drop.a = static_cast<uint8_t>(Drop::k_malformed_flow);
+        made->instrs.push_back(drop);
+        return made;
+    }();
+    return code;
+}
+
+}  // namespace sluice::compile
