@@ -21,28 +21,24 @@
 // start() and stop(): the control thread.
 #pragma once
 
-#include <array>
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
-#include <thread>
-#include <utility>
 #include <vector>
 
 #include "control/control_plane.h"
 #include "lib/base/event_loop.h"
-#include "lib/base/result.h"
 #include "lib/net/addr.h"
-#include "lib/program/packet_meta.h"
 #include "lib/program/ports.h"
 
-struct rte_mbuf;
 struct rte_mempool;
 
 namespace sluice {
 
+enum class InjectKind : uint8_t;  // lib/program/packet_meta.h
+enum class PuntReason : uint8_t;
+struct PuntMeta;
 class Mailbox;
 class RcuDomain;
 struct Pipeline;
@@ -76,7 +72,7 @@ struct SlowPathConfig {
 
 /// A packet for the workers.
 struct Injection {
-    InjectKind kind = InjectKind::kToPort;
+    InjectKind kind{};      ///< kToPort unless told otherwise
     PortId port = kNoPort;  ///< kToPort, kFromPort
     uint32_t datapath = 0;  ///< tunnel key: kIngress, kOutput
     uint32_t inport = 0;
@@ -156,8 +152,9 @@ public:
     void send(const Injection& injection, unsigned worker = 0);
     void count(SlowPathCounter counter, uint64_t n = 1);
 
-    /// One round of the thread's loop without sleeping, for tests that start no thread.
-    void poll_once(int64_t now_ms);
+    /// One round of the thread's loop without sleeping, for tests that start no thread: true when
+    /// there was something to do.
+    bool poll_once(int64_t now_ms);
 
 private:
     struct Impl;
