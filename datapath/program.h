@@ -59,7 +59,6 @@ enum class Target : uint8_t {
     kArpTha,
     kNdSll,
     kNdTll,
-    kPktMark,
     kIp6Src,  ///< the first of 16 bytes
     kIp6Dst,
     kNdTarget,

@@ -72,7 +72,12 @@ UnderlayVerdict receive_underlay(WorkerCtx& ctx, rte_mbuf* m, const Underlay& un
 /// entry.
 void physical_to_logical(WorkerCtx& ctx, rte_mbuf* m, PortId port);
 
-// --- cache.h: probe and insert -----------------------------------------------------------------
+/// Takes an injected packet into the step that its metadata names.
+void inject(WorkerCtx& ctx, rte_mbuf* m);
+
+// --- forward.cc --------------------------------------------------------------------------------
+/// Cache probe, walk on a miss and apply for all items of ctx, in order. None are left.
+void forward_items(WorkerCtx& ctx);
 
 // --- walk.cc -----------------------------------------------------------------------------------
 /// Decides about one packet. The program is in `out` and finished.

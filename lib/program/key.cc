@@ -75,6 +75,7 @@ KeyMask key_mask_of(const SlotMask& s) {
         // The hash is a function of these; a program that depends on it depends on them.
         std::memset(&m.bytes[offsetof(PacketKey, ip_src)], 0xff, 32);
         m.bytes[offsetof(PacketKey, ip_proto)] = 0xff;
+        m.bytes[offsetof(PacketKey, ip_frag)] = 0xff;
         std::memset(&m.bytes[offsetof(PacketKey, l4_src)], 0xff, 4);
     }
     // Every program depends on what the frame is: protocol decides which fields exist at all.

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// Items to frames: cache probe, walk on a miss, apply.
+#include <rte_mbuf.h>
+
+#include "datapath/stages.h"
+#include "datapath/worker_ctx.h"
+#include "lib/program/packet_meta.h"
+
+namespace sluice {
+namespace {
+
+/// Hashes all, then fetches sets, then entries, then compares: each step's memory is on its way
+/// while the step before works on the other packets.
+void probe(WorkerCtx& ctx) {
+    for (unsigned i = 0; i < ctx.n_items; ++i) {
+        Item& item = ctx.items[i];
+        if (item.mask) {
+            item.hash = ctx.cache.hash(meta_of(item.m).key, *item.mask);
+            ctx.cache.prefetch_set(item.hash);
+        }
+    }
+    for (unsigned i = 0; i < ctx.n_items; ++i) {
+        if (ctx.items[i].mask) {
+            ctx.cache.prefetch_entry(ctx.items[i].hash);
+        }
+    }
+    for (unsigned i = 0; i < ctx.n_items; ++i) {
+        Item& item = ctx.items[i];
+        if (item.mask) {
+            item.entry = ctx.cache.find(item.hash, meta_of(item.m).key, *item.mask);
+        }
+    }
+}
+
+void credit_now(WorkerCtx& ctx, uint32_t packets, uint64_t bytes) {
+    for (uint32_t i = 0; i < ctx.program.n_flows; ++i) {
+        FlowCounters::Pair& pair = ctx.counters->flows.at(ctx.program.flows[i]);
+        pair.packets.add(packets);
+        pair.bytes.add(bytes);
+    }
+}
+
+/// The walk's buffer is full: what it holds runs on copies, the packet stays for the rest.
+void spill(void* owner, ProgramBuffer* buffer) {
+    auto& ctx = *static_cast<WorkerCtx*>(owner);
+    credit_now(ctx, 1, meta_of(ctx.walking).key.pkt_len);
+    apply(ctx, ctx.walking, buffer->view(), false);
+}
+
+void walk_item(WorkerCtx& ctx, Item& item, CacheEntry* stale) {
+    const PacketKey& key = meta_of(item.m).key;
+    const uint32_t bytes = key.pkt_len;
+    ctx.program.reset();
+    ctx.program.flush = spill;
+    ctx.walking = item.m;
+    if (SLUICE_UNLIKELY(ctx.trace != nullptr)) {
+        walk<true>(*ctx.pipeline, key, item.start, &ctx.program, ctx.counters, ctx.trace);
+    } else {
+        walk<false>(*ctx.pipeline, key, item.start, &ctx.program, ctx.counters, nullptr);
+    }
+    CacheEntry* entry = nullptr;
+    if (item.mask && ctx.program.cacheable) {
+        entry = ctx.cache.insert(item.hash, key, *item.mask, ctx.program, ctx.pipeline->sequence,
+                                 stale, ctx.counters);
+    } else if (stale) {
+        ctx.cache.remove(stale, ctx.counters);
+    }
+    if (entry) {
+        ++entry->packets;
+        entry->bytes += bytes;
+    } else {
+        credit_now(ctx, 1, bytes);
+    }
+    ctx.counters->add(entry ? Counter::k_cache_miss : Counter::k_cache_bypass);
+    apply(ctx, item.m, ctx.program.view());
+}
+
+void forward(WorkerCtx& ctx, Item& item) {
+    CacheEntry* entry = item.entry;
+    if (!entry) {
+        walk_item(ctx, item, nullptr);
+        return;
+    }
+    if (!FlowCache::still_good(entry, *ctx.pipeline)) {
+        ctx.counters->add(Counter::k_cache_stale);
+        walk_item(ctx, item, entry);
+        return;
+    }
+    entry->referenced = true;
+    ++entry->packets;
+    entry->bytes += meta_of(item.m).key.pkt_len;
+    ctx.counters->add(Counter::k_cache_hit);
+    apply(ctx, item.m, entry->view());
+}
+
+}  // namespace
+
+void forward_items(WorkerCtx& ctx) {
+    probe(ctx);
+    const uint64_t version = ctx.cache.version();
+    for (unsigned i = 0; i < ctx.n_items; ++i) {
+        Item& item = ctx.items[i];
+        if (item.mask && ctx.cache.version() != version) {
+            // A packet before this one changed the cache: the answer may be out of date.
+            item.entry = ctx.cache.find(item.hash, meta_of(item.m).key, *item.mask);
+        }
+        forward(ctx, item);
+    }
+    ctx.n_items = 0;
+}
+
+}  // namespace sluice

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <arpa/inet.h>
+#include <rte_mbuf.h>
+
+#include "datapath/edit.h"
+#include "datapath/stages.h"
+#include "datapath/trace.h"
+#include "datapath/worker_ctx.h"
+#include "lib/net/wire.h"
+#include "lib/program/packet_meta.h"
+
+namespace sluice {
+namespace {
+
+using Entries = std::vector<const EntryPoint*>;
+
+/// The entries that a frame with this tag belongs to, or null.
+const Entries* entries_of(const PortEntry& port, const PacketKey& key) {
+    const bool tagged = key.kinds & kind::kVlan;
+    const uint16_t vid = ntohs(key.vlan_tci) & wire::kVlanVid;
+    if (tagged && vid != 0) {
+        if (const Entries* const* found = port.tagged.find(vid)) {
+            return *found;
+        }
+    }
+    const bool plain = !tagged || vid == 0 || port.untagged_takes_tags;
+    return plain && !port.untagged.empty() ? &port.untagged : nullptr;
+}
+
+bool has_logical(const PortEntry& port) {
+    return !port.untagged.empty() || port.tagged.size() != 0;
+}
+
+Item* next_item(WorkerCtx& ctx) {
+    if (ctx.n_items == WorkerCtx::kMaxItems) {
+        forward_items(ctx);
+    }
+    return &ctx.items[ctx.n_items++];
+}
+
+/// Fills what the key says about the entry, and whether the cache may be asked.
+void finish_item(WorkerCtx& ctx, Item* item) {
+    const Pipeline& pipeline = *ctx.pipeline;
+    PacketKey& key = meta_of(item->m).key;
+    key.len_class = len_class_of(pipeline, key.pkt_len);
+    const bool bypass = pipeline.too_many_pkt_lens || ctx.trace || !ctx.cache.enabled() ||
+                        (item->mask && item->mask->reads_nd && (key.kinds & kind::kNd));
+    if (bypass) {
+        item->mask = nullptr;
+    }
+    item->entry = nullptr;
+}
+
+void enter(WorkerCtx& ctx, rte_mbuf* m, const EntryPoint& entry) {
+    const Datapath* datapath = ctx.pipeline->datapath(entry.datapath);
+    if (!datapath) {
+        ctx.drop_packet(m, Drop::k_port_no_entry);
+        return;
+    }
+    PacketKey& key = meta_of(m).key;
+    if (entry.strip_vlan && (key.kinds & kind::kVlan)) {
+        edit::pop_vlan(m, &key);
+    }
+    key.context = context_of_entry(entry.id);
+    Item* item = next_item(ctx);
+    item->m = m;
+    item->start = {WalkStart::Kind::kIngress, datapath, entry.inport, 0, entry.flags};
+    item->mask = entry.mask;
+    finish_item(ctx, item);
+}
+
+/// True when the packet's way ends at the underlay (tunnel, host, dropped).
+bool took_underlay(WorkerCtx& ctx, rte_mbuf* m, const PortEntry& port, PortId id) {
+    Item item{};
+    switch (receive_underlay(ctx, m, *port.underlay, &item)) {
+    case UnderlayVerdict::kTunnel:
+        finish_item(ctx, &item);
+        *next_item(ctx) = item;
+        return true;
+    case UnderlayVerdict::kDropped: return true;
+    case UnderlayVerdict::kHost: ctx.punt(m, PuntReason::kUnderlay, id); return true;
+    case UnderlayVerdict::kBoth:
+        if (!has_logical(port)) {
+            ctx.punt(m, PuntReason::kUnderlay, id);
+            return true;
+        }
+        if (rte_mbuf* copy = ctx.copy(m)) {
+            ctx.punt(copy, PuntReason::kUnderlay, id);
+        }
+        return false;
+    case UnderlayVerdict::kOther:
+        if (has_logical(port)) {
+            return false;
+        }
+        ctx.drop_packet(m, Drop::k_underlay_not_ours);
+        return true;
+    }
+    return true;
+}
+
+void trace_receive(WorkerCtx& ctx, const rte_mbuf* m, PortId port) {
+    TraceRecord record{.kind = TraceRecord::Kind::kReceive};
+    record.port = port;
+    record.key = meta_of(const_cast<rte_mbuf*>(m)).key;
+    ctx.trace->records.push_back(std::move(record));
+}
+
+}  // namespace
+
+void physical_to_logical(WorkerCtx& ctx, rte_mbuf* m, PortId id) {
+    PacketKey& key = meta_of(m).key;
+    if (!parse_packet(m, ctx.config.hash_seed, &key)) {
+        ctx.drop_packet(m, Drop::k_runt_frame);
+        return;
+    }
+    key.in_port = id;
+    if (SLUICE_UNLIKELY(ctx.trace != nullptr)) {
+        trace_receive(ctx, m, id);
+    }
+    const auto& ports = ctx.pipeline->entries;
+    const PortEntry* port = id < ports.size() ? ports[id] : nullptr;
+    if (!port) {
+        ctx.drop_packet(m, Drop::k_port_no_entry);
+        return;
+    }
+    if (port->underlay && took_underlay(ctx, m, *port, id)) {
+        return;
+    }
+    const Entries* entries = entries_of(*port, key);
+    if (!entries) {
+        ctx.drop_packet(m, key.kinds & kind::kVlan ? Drop::k_vlan_no_entry : Drop::k_port_no_entry);
+        return;
+    }
+    for (size_t i = 1; i < entries->size(); ++i) {
+        if (rte_mbuf* copy = ctx.copy(m)) {
+            enter(ctx, copy, *(*entries)[i]);
+        }
+    }
+    enter(ctx, m, *(*entries)[0]);
+}
+
+void inject(WorkerCtx& ctx, rte_mbuf* m) {
+    PacketMeta& meta = meta_of(m);
+    ctx.counters->add(Counter::k_injected);
+    if (meta.inject == InjectKind::kToPort) {
+        transmit(ctx, m, meta.punt.port);
+        return;
+    }
+    if (meta.inject == InjectKind::kFromPort) {
+        physical_to_logical(ctx, m, meta.punt.port);
+        return;
+    }
+    const Datapath* const* datapath = ctx.pipeline->by_key.find(meta.punt.datapath);
+    if (!datapath) {
+        ctx.drop_packet(m, Drop::k_unknown_datapath, meta.punt.datapath, meta.punt.inport);
+        return;
+    }
+    const PuntMeta punt = meta.punt;
+    if (!parse_packet(m, ctx.config.hash_seed, &meta.key)) {
+        ctx.drop_packet(m, Drop::k_runt_frame);
+        return;
+    }
+    meta.key.in_port = punt.port;
+    Item* item = next_item(ctx);
+    item->m = m;
+    const auto kind =
+        meta.inject == InjectKind::kIngress ? WalkStart::Kind::kIngress : WalkStart::Kind::kOutput;
+    item->start = {kind, *datapath, punt.inport,
+                   kind == WalkStart::Kind::kIngress ? 0 : punt.outport, punt.flags};
+    item->mask = nullptr;
+    finish_item(ctx, item);
+}
+
+}  // namespace sluice

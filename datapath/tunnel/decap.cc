@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <arpa/inet.h>
+#include <rte_ip.h>
+#include <rte_mbuf.h>
+
+#include <cstring>
+
+#include "datapath/edit.h"
+#include "datapath/stages.h"
+#include "datapath/trace.h"
+#include "datapath/tunnel/geneve.h"
+#include "datapath/worker_ctx.h"
+#include "lib/net/checksum.h"
+#include "lib/net/wire.h"
+#include "lib/program/packet_meta.h"
+
+namespace sluice {
+namespace {
+
+using namespace wire;
+
+/// Ethernet, tag, IPv6 with extensions, UDP, Geneve with all options, inner headers.
+constexpr uint16_t kOuterSpan = 512;
+
+bool is_our_address(const PacketKey& key, const Underlay& underlay) {
+    if (key.kinds & kind::kIp4) {
+        const uint32_t ip = get32(key.ip_dst);
+        for (const Underlay::Address4& own : underlay.ip4) {
+            if (own.ip == ip) {
+                return true;
+            }
+        }
+    } else if (key.kinds & kind::kIp6) {
+        for (const Underlay::Address6& own : underlay.ip6) {
+            if (std::memcmp(own.ip.bytes.data(), key.ip_dst, 16) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+bool udp_checksum_good(const rte_mbuf* m, const PacketKey& key, const uint8_t* udp, uint32_t len) {
+    const uint8_t pseudo[4] = {0, kProtoUdp, udp[4], udp[5]};
+    const unsigned n = key.kinds & kind::kIp6 ? 16 : 4;
+    uint64_t sum = checksum::sum(key.ip_src, n);
+    sum = checksum::sum(key.ip_dst, n, sum);
+    sum = checksum::sum(pseudo, sizeof pseudo, sum);
+    uint16_t body = 0;
+    return rte_raw_cksum_mbuf(m, key.l4_ofs, len, &body) == 0 &&
+           checksum::fold(sum + body) == 0xffff;
+}
+
+/// Everything about the outer packet that must be right before its payload is looked at.
+Drop check_outer(const rte_mbuf* m, const PacketKey& key, const Underlay& underlay,
+                 uint32_t* udp_len) {
+    const uint8_t* data = rte_pktmbuf_mtod(m, const uint8_t*);
+    const uint8_t* l3 = data + key.l2_len;
+    const uint8_t* udp = data + key.l4_ofs;
+    const bool ip6 = key.kinds & kind::kIp6;
+    if (!ip6 && !checksum::good(l3, key.l3_len)) {
+        return Drop::k_outer_checksum;
+    }
+    const uint32_t ip_len = ip6 ? kIp6Len + get16(l3 + 4) : get16(l3 + 2);
+    *udp_len = get16(udp + 4);
+    if (*udp_len < kUdpLen + kGeneveLen || *udp_len > ip_len - key.l3_len) {
+        return Drop::k_geneve_truncated;
+    }
+    if (get16(udp + 6) == 0) {
+        return ip6 && !underlay.accept_zero_csum6 ? Drop::k_outer_zero_checksum6 : Drop::k_none;
+    }
+    return udp_checksum_good(m, key, udp, *udp_len) ? Drop::k_none : Drop::k_outer_checksum;
+}
+
+/// Cuts the outer header off, parses the inner packet, brings the outer congestion mark over.
+Drop unwrap(WorkerCtx& ctx, rte_mbuf* m, uint32_t udp_len, uint32_t geneve_len) {
+    PacketKey& key = meta_of(m).key;
+    const uint8_t outer_ecn = key.ip_tos & 3;
+    const uint32_t end = key.l4_ofs + udp_len;
+    const uint32_t cut = key.l4_ofs + kUdpLen + geneve_len;
+    if (m->pkt_len > end) {
+        rte_pktmbuf_trim(m, static_cast<uint16_t>(m->pkt_len - end));
+    }
+    if (!rte_pktmbuf_adj(m, static_cast<uint16_t>(cut))) {
+        return Drop::k_geneve_truncated;
+    }
+    const uint16_t port = key.in_port;
+    if (!parse_packet(m, ctx.config.hash_seed, &key)) {
+        return Drop::k_runt_frame;
+    }
+    key.in_port = port;
+    const bool ip6 = key.kinds & kind::kIp6;
+    if (!ip6 && !(key.kinds & kind::kIp4)) {
+        return Drop::k_none;
+    }
+    uint8_t ecn;
+    if (!decapsulate_ecn(outer_ecn, key.ip_tos, &ecn)) {
+        return Drop::k_ecn_not_ect;
+    }
+    if (ecn != (key.ip_tos & 3)) {
+        key.ip_tos = static_cast<uint8_t>((key.ip_tos & ~3) | ecn);
+        edit::set_tos(rte_pktmbuf_mtod_offset(m, uint8_t*, key.l2_len), ip6, key.ip_tos);
+    }
+    return Drop::k_none;
+}
+
+Drop receive_geneve(WorkerCtx& ctx, rte_mbuf* m, const Underlay& underlay, Item* item) {
+    edit::pull_up(m, kOuterSpan);
+    PacketKey& key = meta_of(m).key;
+    uint32_t udp_len;
+    const Drop outer = check_outer(m, key, underlay, &udp_len);
+    if (outer != Drop::k_none) {
+        return outer;
+    }
+    const uint32_t at = key.l4_ofs + kUdpLen;
+    const uint32_t len = std::min<uint32_t>(udp_len - kUdpLen, m->data_len - at);
+    GeneveHeader geneve;
+    const Pipeline& pipeline = *ctx.pipeline;
+    Drop reason = parse_geneve(rte_pktmbuf_mtod_offset(m, const uint8_t*, at), len,
+                               pipeline.legacy_geneve_rx, &geneve);
+    if (reason == Drop::k_none) {
+        reason = unwrap(ctx, m, udp_len, geneve.length);
+    }
+    if (reason != Drop::k_none) {
+        return reason;
+    }
+    const Datapath* const* datapath = pipeline.by_key.find(geneve.vni);
+    if (!datapath) {
+        return Drop::k_unknown_datapath;
+    }
+    key.context = context_of_tunnel(geneve.vni, geneve.inport, geneve.outport);
+    item->m = m;
+    item->start = {WalkStart::Kind::kOutputLocal, *datapath, geneve.inport, geneve.outport,
+                   flag::kTunnelRx};
+    item->mask = pipeline.tunnel_mask;
+    ctx.counters->add(Counter::k_tunnel_rx);
+    if (SLUICE_UNLIKELY(ctx.trace != nullptr)) {
+        TraceRecord record{.kind = TraceRecord::Kind::kDecap};
+        record.datapath = geneve.vni;
+        record.inport = geneve.inport;
+        record.outport = geneve.outport;
+        record.key = key;
+        ctx.trace->records.push_back(std::move(record));
+    }
+    return Drop::k_none;
+}
+
+UnderlayVerdict finish(WorkerCtx& ctx, rte_mbuf* m, Drop reason) {
+    if (reason == Drop::k_none) {
+        return UnderlayVerdict::kTunnel;
+    }
+    ctx.drop_packet(m, reason);
+    return UnderlayVerdict::kDropped;
+}
+
+}  // namespace
+
+UnderlayVerdict receive_underlay(WorkerCtx& ctx, rte_mbuf* m, const Underlay& underlay,
+                                 Item* item) {
+    const PacketKey& key = meta_of(m).key;
+    if (key.eth_dst[0] & 1) {
+        return UnderlayVerdict::kBoth;
+    }
+    if (underlay.mac != 0 && get48(key.eth_dst) != underlay.mac) {
+        return UnderlayVerdict::kOther;
+    }
+    if (!is_our_address(key, underlay)) {
+        return UnderlayVerdict::kHost;
+    }
+    const uint16_t dst = ntohs(key.l4_dst);
+    if (key.ip_proto == kProtoTcp && dst == kSttPort) {
+        return finish(ctx, m, Drop::k_tunnel_unknown_type);
+    }
+    const bool later6 = (key.kinds & kind::kIp6) && key.ip_proto == kProtoFragment;
+    if (key.ip_frag && (key.ip_proto == kProtoUdp || later6)) {
+        return finish(ctx, m, Drop::k_outer_fragment);
+    }
+    if (key.ip_proto != kProtoUdp || !(key.kinds & kind::kL4)) {
+        return UnderlayVerdict::kHost;
+    }
+    if (dst == underlay.geneve_port) {
+        return finish(ctx, m, receive_geneve(ctx, m, underlay, item));
+    }
+    return dst == kVxlanPort ? finish(ctx, m, Drop::k_tunnel_unknown_type) : UnderlayVerdict::kHost;
+}
+
+}  // namespace sluice

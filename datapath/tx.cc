@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <rte_mbuf.h>
+
+#include "datapath/stages.h"
+#include "datapath/trace.h"
+#include "datapath/worker_ctx.h"
+#include "lib/net/wire.h"
+#include "lib/program/packet_meta.h"
+
+namespace sluice {
+namespace {
+
+void flush_port(WorkerCtx& ctx, PortId id) {
+    TxBuffer& buffer = ctx.tx[id];
+    const Port& port = (*ctx.ports)[id];
+    uint32_t sent = 0;
+    uint64_t bytes = 0;
+    if (port && ctx.config.id < port.n_txq) {
+        uint64_t sizes[limits::kBurst];  // a sent packet is not ours to look at any more
+        for (uint32_t i = 0; i < buffer.n; ++i) {
+            sizes[i] = buffer.pkts[i]->pkt_len;
+        }
+        sent = port.tx[ctx.config.id].tx(buffer.pkts, static_cast<uint16_t>(buffer.n));
+        for (uint32_t i = 0; i < sent; ++i) {
+            bytes += sizes[i];
+        }
+    }
+    ctx.counters->add(Counter::k_tx_packets, sent);
+    ctx.counters->add(Counter::k_tx_bytes, bytes);
+    for (uint32_t i = sent; i < buffer.n; ++i) {
+        ctx.drop_packet(buffer.pkts[i], port ? Drop::k_tx_full : Drop::k_tx_port_gone);
+    }
+    buffer.n = 0;
+}
+
+void trace_frame(WorkerCtx& ctx, const rte_mbuf* m, PortId port) {
+    TraceRecord record{.kind = TraceRecord::Kind::kFrame};
+    record.port = port;
+    for (const rte_mbuf* s = m; s; s = s->next) {
+        const auto* p = rte_pktmbuf_mtod(s, const uint8_t*);
+        record.frame.insert(record.frame.end(), p, p + s->data_len);
+    }
+    ctx.trace->records.push_back(std::move(record));
+}
+
+}  // namespace
+
+void transmit(WorkerCtx& ctx, rte_mbuf* m, PortId id) {
+    const Port& port = (*ctx.ports)[id];
+    if (SLUICE_UNLIKELY(!port)) {
+        ctx.drop_packet(m, Drop::k_tx_port_gone);
+        return;
+    }
+    const bool tagged = m->data_len >= 14 &&
+                        wire::get16(rte_pktmbuf_mtod(m, const uint8_t*) + 12) == wire::kTypeVlan;
+    if (port.mtu && m->pkt_len > port.mtu + wire::kEthLen + (tagged ? wire::kVlanLen : 0)) {
+        ctx.drop_packet(m, Drop::k_too_long);
+        return;
+    }
+    if (SLUICE_UNLIKELY(ctx.trace != nullptr)) {
+        trace_frame(ctx, m, id);
+    }
+    TxBuffer& buffer = ctx.tx[id];
+    if (buffer.n == 0) {
+        ctx.touched[ctx.n_touched++] = id;
+    }
+    buffer.pkts[buffer.n++] = m;
+    if (buffer.n == limits::kBurst) {
+        flush_port(ctx, id);
+        --ctx.n_touched;
+        for (unsigned i = 0; i < ctx.n_touched; ++i) {
+            if (ctx.touched[i] == id) {
+                ctx.touched[i] = ctx.touched[ctx.n_touched];
+                break;
+            }
+        }
+    }
+}
+
+void flush_transmit(WorkerCtx& ctx) {
+    for (unsigned i = 0; i < ctx.n_touched; ++i) {
+        flush_port(ctx, ctx.touched[i]);
+    }
+    ctx.n_touched = 0;
+}
+
+}  // namespace sluice

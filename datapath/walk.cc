@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "datapath/walk.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "datapath/classify.h"
+#include "lib/base/check.h"
+
+namespace sluice {
+namespace {
+
+constexpr uint32_t low_bits(uint32_t width) {
+    return width >= 32 ? ~0u : (1u << width) - 1;
+}
+
+}  // namespace
+
+template <bool kTrace>
+void Walker<kTrace>::record(TraceRecord::Kind kind, uint32_t target, uint32_t count) {
+    if constexpr (kTrace) {
+        TraceRecord r{.kind = kind};
+        r.depth = static_cast<uint16_t>(depth_ + f_.reentries);
+        r.datapath = f_.datapath ? f_.datapath->index : 0;
+        r.inport = f_.s.w[kSlotInport];
+        r.outport = f_.s.w[kSlotOutport];
+        r.target = target;
+        r.count = count;
+        r.flow = flow_;
+        r.state = f_.s;
+        trace_->records.push_back(std::move(r));
+    }
+}
+
+template <bool kTrace>
+void Walker<kTrace>::drop(Drop reason) {
+    emit_drop(f_, reason, flow_, &out_);
+    if constexpr (kTrace) {
+        record(TraceRecord::Kind::kDrop);
+        trace_->records.back().reason = reason;
+    }
+}
+
+template <bool kTrace>
+void Walker<kTrace>::start(const PacketKey& key, const WalkStart& start) {
+    f_.datapath = start.datapath;
+    f_.n_prefix = 0;
+    f_.queue = Frame::kNoQueue;
+    f_.meter_rate = 0;
+    f_.reentries = 0;
+    std::memset(f_.s.w, 0, kSlotEthSrc * sizeof f_.s.w[0]);
+    std::memset(f_.written, 0, sizeof f_.written);
+    expand_key(key, &f_.s);
+    f_.s.w[kSlotDatapath] = start.datapath->key;
+    f_.s.w[kSlotInport] = start.inport;
+    f_.s.w[kSlotOutport] = start.outport;
+    f_.s.w[kSlotFlags] = start.flags;
+    f_.s.w[kSlotPktMark] = key.pkt_mark;
+    out_.cross(start.datapath->index);
+    switch (start.kind) {
+    case WalkStart::Kind::kIngress:
+        record(TraceRecord::Kind::kEnter);
+        run(kIngress, 0);
+        break;
+    case WalkStart::Kind::kOutput: output(true); break;
+    case WalkStart::Kind::kOutputLocal: output(false); break;
+    }
+}
+
+template <bool kTrace>
+bool Walker<kTrace>::descend() {
+    if (depth_ + f_.reentries >= limits::kMaxWalkDepth) {
+        drop(Drop::k_walk_too_deep);
+        return false;
+    }
+    ++depth_;
+    return true;
+}
+
+template <bool kTrace>
+void Walker<kTrace>::run(unsigned side, unsigned table) {
+    for (;;) {
+        const Table* t = f_.datapath->tables[side][table];
+        const Rule* rule = datapath::classify(*t, f_.s);
+        ++lookups_;
+        flow_ = rule ? rule->flow : kNoFlow;
+        if constexpr (kTrace) {
+            record(TraceRecord::Kind::kTable);
+            trace_->records.back().side = static_cast<uint8_t>(side);
+            trace_->records.back().table = static_cast<uint8_t>(table);
+            trace_->records.back().rule = rule;
+        }
+        if (!rule) {
+            drop(Drop::k_no_match);
+            return;
+        }
+        out_.credit(rule->flow);
+        if (rule->length == 0) {
+            drop(Drop::k_logical_flow);
+            return;
+        }
+        bool went = false;
+        const Instr* jump = exec(rule->code, rule->code + rule->length, side, &went);
+        if (!jump) {
+            if (!went) {
+                drop(Drop::k_no_output);
+            }
+            return;
+        }
+        side = jump->a;
+        table = jump->d;
+    }
+}
+
+/// Runs code; a `next` that ends it is returned instead of called. `went` turns true when the
+/// packet went somewhere or was dropped by name.
+template <bool kTrace>
+const Instr* Walker<kTrace>::exec(const Instr* i, const Instr* end, unsigned side, bool* went) {
+    const uint32_t flow = flow_;
+    while (i != end) {
+        if constexpr (kTrace) {
+            record(TraceRecord::Kind::kCode);
+            trace_->records.back().instr = i;
+            trace_->records.back().side = static_cast<uint8_t>(side);
+        }
+        switch (i->op) {
+        case Op::kNext:
+            *went = true;
+            if (i + 1 == end) {
+                return i;
+            }
+            [[fallthrough]];
+        case Op::kOutput:
+        case Op::kClone:
+        case Op::kTransform:
+            *went = true;
+            i = exec_call(i, end, side);
+            flow_ = flow;
+            break;
+        case Op::kDrop:
+            *went = true;
+            drop(i->a ? static_cast<Drop>(i->a) : Drop::k_logical_flow);
+            return nullptr;
+        default:
+            if (!exec_data(*i)) {
+                *went = true;
+                return nullptr;
+            }
+            ++i;
+            break;
+        }
+    }
+    return nullptr;
+}
+
+template <bool kTrace>
+const Instr* Walker<kTrace>::exec_call(const Instr* i, const Instr* end, unsigned side) {
+    switch (i->op) {
+    case Op::kNext:
+        if (descend()) {
+            run(i->a, i->d);
+            --depth_;
+        }
+        return i + 1;
+    case Op::kOutput:
+        if (side == kIngress) {
+            output(true);
+        } else {
+            logical_to_physical();
+        }
+        return i + 1;
+    case Op::kClone: clone(i, side); break;
+    default: transform(i, side); break;
+    }
+    return std::min(i + 1 + i->d, end);
+}
+
+template <bool kTrace>
+void Walker<kTrace>::clone(const Instr* i, unsigned side) {
+    if (!descend()) {
+        return;
+    }
+    const Frame saved = f_;
+    const uint32_t sp = sp_;
+    uint32_t stack[limits::kMaxStack];
+    std::memcpy(stack, stack_, sp * sizeof stack[0]);
+    bool went = false;
+    if (const Instr* jump = exec(i + 1, i + 1 + i->d, side, &went)) {
+        run(jump->a, jump->d);
+    }
+    f_ = saved;
+    sp_ = sp;
+    std::memcpy(stack_, stack, sp * sizeof stack[0]);
+    --depth_;
+}
+
+template <bool kTrace>
+void Walker<kTrace>::transform(const Instr* i, unsigned side) {
+    if (!descend()) {
+        return;
+    }
+    const Frame saved = f_;
+    uint64_t sets[ProgramBuffer::kMaxSection];
+    const uint32_t n = append_sets(f_, sets);
+    if (f_.n_prefix + n + 1 > Prefix::kWords) {
+        drop(Drop::k_walk_too_deep);
+    } else {
+        std::memcpy(prefix_.words + f_.n_prefix, sets, n * sizeof sets[0]);
+        prefix_.words[f_.n_prefix + n] = act::word(Act::kTransform, i->a);
+        f_.n_prefix += n + 1;
+        std::memset(f_.written, 0, sizeof f_.written);
+        transform_state(static_cast<Transform>(i->a), &f_);
+        // The new packet's fields come from fields that no table needs to have read.
+        out_.cacheable = false;
+        bool went = false;
+        if (const Instr* jump = exec(i + 1, i + 1 + i->d, side, &went)) {
+            run(jump->a, jump->d);
+        }
+    }
+    f_ = saved;
+    --depth_;
+}
+
+template <bool kTrace>
+void Walker<kTrace>::move(const Instr& i, bool exchange) {
+    const uint32_t mask = low_bits(i.e);
+    const uint32_t to = (f_.s.w[i.a] >> i.c) & mask;
+    const uint32_t from = (f_.s.w[i.b] >> i.d) & mask;
+    f_.write(i.a, mask << i.c, from << i.c);
+    if (exchange) {
+        f_.write(i.b, mask << i.d, to << i.d);
+    }
+}
+
+/// False when the packet was dropped and the path ends.
+template <bool kTrace>
+bool Walker<kTrace>::exec_data(const Instr& i) {
+    switch (i.op) {
+    case Op::kLoad: f_.write(i.a, i.e, i.d); return true;
+    case Op::kMove: move(i, false); return true;
+    case Op::kExchange: move(i, true); return true;
+    case Op::kPush:
+        if (sp_ == limits::kMaxStack) {
+            drop(Drop::k_stack_overflow);
+            return false;
+        }
+        stack_[sp_++] = (f_.s.w[i.b] >> i.d) & low_bits(i.e);
+        return true;
+    case Op::kPop:
+        if (sp_ != 0) {
+            f_.write(i.a, low_bits(i.e) << i.c, stack_[--sp_] << i.c);
+        }
+        return true;
+    case Op::kDecTtl:
+        if (f_.s.w[kSlotIpTtl] <= 1) {
+            drop(Drop::k_ttl_expired);
+            return false;
+        }
+        f_.write(kSlotIpTtl, 0xff, f_.s.w[kSlotIpTtl] - 1);
+        return true;
+    case Op::kPutArp:
+    case Op::kPutNd:
+    case Op::kPutFdb: emit_message(f_, i, flow_, &out_); return true;
+    case Op::kCheckPktLarger:
+        f_.write(i.e, 1u << i.f, (f_.s.w[kSlotPktLen] > i.d) << i.f);
+        return true;
+    case Op::kSetQueue: f_.queue = i.d; return true;
+    case Op::kSetMeter:
+        f_.meter_rate = i.d;
+        f_.meter_burst = i.e;
+        f_.meter_flow = flow_;
+        return true;
+    case Op::kCtClear: std::memset(&f_.s.w[kSlotCtState], 0, 6 * sizeof(uint32_t)); return true;
+    default: lookup(f_, i, &f_); return true;
+    }
+}
+
+template <bool kTrace>
+void walk(const Pipeline& pipeline, const PacketKey& key, const WalkStart& start,
+          ProgramBuffer* out, WorkerCounters* counters, Trace* trace) {
+    Walker<kTrace> walker(pipeline, out, trace);
+    walker.start(key, start);
+    out->finish();
+    counters->add(Counter::k_walk_tables, walker.lookups());
+}
+
+template void walk<false>(const Pipeline&, const PacketKey&, const WalkStart&, ProgramBuffer*,
+                          WorkerCounters*, Trace*);
+template void walk<true>(const Pipeline&, const PacketKey&, const WalkStart&, ProgramBuffer*,
+                         WorkerCounters*, Trace*);
+// walk_output.cc calls these.
+template void Walker<false>::run(unsigned, unsigned);
+template void Walker<true>::run(unsigned, unsigned);
+template void Walker<false>::drop(Drop);
+template void Walker<true>::drop(Drop);
+template void Walker<false>::record(TraceRecord::Kind, uint32_t, uint32_t);
+template void Walker<true>::record(TraceRecord::Kind, uint32_t, uint32_t);
+
+}  // namespace sluice

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Walker: runs the compiled logical pipelines on one packet's State and writes the flat program.
+//
+// What. An interpreter of Instr (lib/program/action.h) with the stages between the pipelines:
+// output (remote part, local part, loopback check) and logical-to-physical. It sees no bytes.
+// Design. `next` and `output` are calls; a `next` that ends its rule is a jump, so depth counts
+// real nesting only. Every delivered copy works on the State as it was at `output` and gives it
+// back after. What an action wrote into a header field is noted bit by bit (Frame::written),
+// because "written" and "different from this packet's value" are not the same for the next packet
+// that hits the cached program.
+// Cost. One Walker is some 4 KB of stack; nested outputs add one Frame each.
+// Threads. The worker's own.
+#pragma once
+
+#include <cstdint>
+
+#include "datapath/program.h"
+#include "datapath/stages.h"
+#include "datapath/trace.h"
+#include "lib/program/pipeline.h"
+#include "lib/program/state.h"
+
+namespace sluice {
+
+/// What a copy (clone, output, transform) must find unchanged when the copy is done.
+struct Frame {
+    static constexpr unsigned kFirstHeaderSlot = kSlotEthSrc;
+    static constexpr unsigned kHeaderSlots = kSlotPktLen - kFirstHeaderSlot;
+
+    State s;
+    uint32_t written[kHeaderSlots];  ///< bits of header slots that an action set
+    const Datapath* datapath;
+    uint32_t n_prefix;    ///< words of Walker::prefix in force
+    uint32_t queue;       ///< set_queue, kNoQueue
+    uint32_t meter_rate;  ///< set_meter kbit/s, 0 none
+    uint32_t meter_burst;
+    uint32_t meter_flow;
+    uint16_t reentries;  ///< patch ports crossed on this path
+
+    static constexpr uint32_t kNoQueue = 0xffffffffu;
+    void write(unsigned slot, uint32_t mask, uint32_t value) {
+        s.w[slot] = (s.w[slot] & ~mask) | (value & mask);
+        if (slot >= kFirstHeaderSlot && slot < kSlotPktLen) {
+            written[slot - kFirstHeaderSlot] |= mask;
+        }
+    }
+};
+
+/// Words that must run before the sets of a section: transforms, and the sets before them.
+struct Prefix {
+    static constexpr uint32_t kWords = 192;
+    uint64_t words[kWords];
+};
+
+// walk_emit.cc: sections of the program.
+/// Appends the sets of all written header fields. Returns how many words.
+uint32_t append_sets(const Frame& frame, uint64_t* words);
+void emit_output(const Frame& frame, const Prefix& prefix, const LogicalPort& port,
+                 ProgramBuffer* out);
+void emit_tunnel(const Frame& frame, const Prefix& prefix, uint32_t tunnel, ProgramBuffer* out);
+void emit_drop(const Frame& frame, Drop reason, uint32_t flow, ProgramBuffer* out);
+void emit_message(const Frame& frame, const Instr& instr, uint32_t flow, ProgramBuffer* out);
+
+// walk_lookup.cc: instructions that look something up, and packet-replacing ones.
+void lookup(const Frame& frame, const Instr& instr, Frame* result);
+void transform_state(Transform what, Frame* frame);
+
+// port_security.cc
+/// True when the packet violates the port's security.
+bool violates_in(const PortSecurity& security, const State& s);
+bool violates_out(const PortSecurity& security, const State& s);
+
+/// One walk over one packet.
+template <bool kTrace>
+class Walker {
+public:
+    Walker(const Pipeline& pipeline, ProgramBuffer* out, Trace* trace)
+        : pipeline_(pipeline), out_(*out), trace_(trace) {}
+
+    void start(const PacketKey& key, const WalkStart& start);
+    uint64_t lookups() const { return lookups_; }
+
+private:
+    static constexpr unsigned kMaxTotalReentries = 1u << 16;  ///< of all copies of one packet
+
+    // walk.cc
+    void run(unsigned side, unsigned table);
+    const Instr* exec(const Instr* code, const Instr* end, unsigned side, bool* went);
+    const Instr* exec_call(const Instr* i, const Instr* end, unsigned side);
+    bool exec_data(const Instr& i);
+    void move(const Instr& i, bool exchange);
+    void clone(const Instr* i, unsigned side);
+    void transform(const Instr* i, unsigned side);
+    bool descend();
+    void drop(Drop reason);
+
+    // walk_output.cc
+    void output(bool remote);
+    void output_group(const Group& group, bool remote);
+    void output_port(uint32_t key, bool remote, bool in_group);
+    void output_tunnel(uint32_t tunnel, bool remote);
+    void deliver(const LogicalPort& port, bool in_group);
+    void logical_to_physical();
+    void reenter(const LogicalPort& port);
+    void enter_egress();
+    bool from_localport() const;
+
+    void record(TraceRecord::Kind kind, uint32_t target = 0, uint32_t count = 0);
+
+    const Pipeline& pipeline_;
+    ProgramBuffer& out_;
+    Trace* trace_;
+    Frame f_;
+    uint32_t flow_ = kNoFlow;  ///< of the rule that runs
+    unsigned depth_ = 0;
+    unsigned total_reentries_ = 0;
+    uint64_t lookups_ = 0;
+    uint32_t sp_ = 0;
+    uint32_t stack_[limits::kMaxStack];
+    Prefix prefix_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// The stages between the pipelines: output (remote, local, loopback check), logical-to-physical.
+#include <cstring>
+
+#include "datapath/walk.h"
+
+namespace sluice {
+
+template <bool kTrace>
+bool Walker<kTrace>::from_localport() const {
+    const LogicalPort* const* in = f_.datapath->ports.find(f_.s.w[kSlotInport]);
+    return in && (*in)->is_localport;
+}
+
+/// `remote`: the remote part comes first; packets from a tunnel have been through it elsewhere.
+template <bool kTrace>
+void Walker<kTrace>::output(bool remote) {
+    const uint32_t key = f_.s.w[kSlotOutport];
+    if (key == 0) {
+        drop(Drop::k_no_outport);
+        return;
+    }
+    const Frame saved = f_;
+    const uint32_t flow = flow_;
+    if (key < kFirstGroupKey) {
+        output_port(key, remote, false);
+    } else if (const Group* const* group = f_.datapath->groups.find(key)) {
+        output_group(**group, remote);
+    } else {
+        drop(Drop::k_unknown_outport);
+    }
+    f_ = saved;
+    flow_ = flow;
+}
+
+template <bool kTrace>
+void Walker<kTrace>::output_group(const Group& group, bool remote) {
+    const bool tunnels = remote && !from_localport();
+    record(TraceRecord::Kind::kReplicate, group.key,
+           static_cast<uint32_t>(group.local.size() +
+                                 (tunnels ? group.tunnels.size() + group.remote_ports.size() : 0)));
+    const Frame saved = f_;
+    const uint32_t flow = flow_;
+    for (const uint32_t member : group.local) {
+        f_.s.w[kSlotOutport] = member;
+        output_port(member, false, true);
+        f_ = saved;
+        flow_ = flow;
+    }
+    if (!tunnels) {
+        return;
+    }
+    for (const uint32_t tunnel : group.tunnels) {
+        output_tunnel(tunnel, true);
+    }
+    for (const uint32_t member : group.remote_ports) {
+        f_.s.w[kSlotOutport] = member;
+        output_port(member, true, true);
+        f_ = saved;
+        flow_ = flow;
+    }
+}
+
+template <bool kTrace>
+void Walker<kTrace>::output_port(uint32_t key, bool remote, bool in_group) {
+    // A chassisredirect port may lead to a port that is reached by localnet: two steps at most.
+    for (unsigned steps = 0; steps < 4; ++steps) {
+        const LogicalPort* const* found = f_.datapath->ports.find(key);
+        if (!found) {
+            break;
+        }
+        const LogicalPort& port = **found;
+        switch (port.reach) {
+        case Reach::kVif:
+        case Reach::kPatch: deliver(port, in_group); return;
+        case Reach::kTunnel: output_tunnel(port.tunnel, remote); return;
+        case Reach::kUnbound: drop(Drop::k_unbound_port); return;
+        case Reach::kNoTunnel: drop(Drop::k_remote_no_tunnel); return;
+        case Reach::kLocalnet:
+        case Reach::kRedirect:
+            key = port.via_key;
+            f_.s.w[kSlotOutport] = key;
+            break;
+        }
+    }
+    drop(Drop::k_unknown_outport);
+}
+
+template <bool kTrace>
+void Walker<kTrace>::output_tunnel(uint32_t tunnel, bool remote) {
+    if (!remote) {
+        drop(Drop::k_unbound_port);  // it came by a tunnel and is not for this chassis
+        return;
+    }
+    if (from_localport()) {
+        drop(Drop::k_localport_remote);
+        return;
+    }
+    record(TraceRecord::Kind::kTunnel, tunnel);
+    emit_tunnel(f_, prefix_, tunnel, &out_);
+}
+
+template <bool kTrace>
+void Walker<kTrace>::deliver(const LogicalPort& port, bool in_group) {
+    if (port.key == f_.s.w[kSlotInport] && !(f_.s.w[kSlotFlags] & flag::kLoopback)) {
+        if (!in_group) {  // a group that holds the sender is the rule, not a loss
+            drop(Drop::k_loopback);
+        }
+        return;
+    }
+    if (port.is_localnet && from_localport()) {
+        drop(Drop::k_localport_remote);
+        return;
+    }
+    record(TraceRecord::Kind::kDeliver);
+    std::memset(&f_.s.w[kSlotXxreg0], 0, (kSlotPktMark - kSlotXxreg0) * sizeof(uint32_t));
+    run(kEgress, 0);
+}
+
+template <bool kTrace>
+void Walker<kTrace>::logical_to_physical() {
+    const LogicalPort* const* found = f_.datapath->ports.find(f_.s.w[kSlotOutport]);
+    if (!found) {
+        drop(Drop::k_unknown_outport);
+        return;
+    }
+    const LogicalPort& port = **found;
+    if (port.reach == Reach::kVif) {
+        if constexpr (kTrace) {
+            record(TraceRecord::Kind::kOutput);
+            trace_->records.back().port = port.port;
+        }
+        emit_output(f_, prefix_, port, &out_);
+    } else if (port.reach == Reach::kPatch) {
+        reenter(port);
+    } else {
+        drop(Drop::k_unbound_port);
+    }
+}
+
+template <bool kTrace>
+void Walker<kTrace>::reenter(const LogicalPort& port) {
+    const Datapath* peer = pipeline_.datapath(port.peer_datapath);
+    if (!peer) {
+        drop(Drop::k_unbound_port);
+        return;
+    }
+    if (f_.reentries >= limits::kMaxReentries || total_reentries_ >= kMaxTotalReentries) {
+        drop(Drop::k_too_many_reentries);
+        return;
+    }
+    const Frame saved = f_;
+    const uint32_t flow = flow_;
+    ++f_.reentries;
+    ++total_reentries_;
+    const uint32_t mark = f_.s.w[kSlotPktMark];
+    std::memset(f_.s.w, 0, kSlotEthSrc * sizeof(uint32_t));
+    f_.s.w[kSlotPktMark] = mark;
+    f_.s.w[kSlotDatapath] = peer->key;
+    f_.s.w[kSlotInport] = port.peer_key;
+    f_.datapath = peer;
+    out_.cross(peer->index);
+    record(TraceRecord::Kind::kReenter);
+    run(kIngress, 0);
+    f_ = saved;
+    flow_ = flow;
+}
+
+template void Walker<false>::output(bool);
+template void Walker<true>::output(bool);
+template void Walker<false>::logical_to_physical();
+template void Walker<true>::logical_to_physical();
+
+}  // namespace sluice

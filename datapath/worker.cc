@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "datapath/worker.h"
+
+#include <rte_cycles.h>
+#include <rte_mbuf.h>
+#include <rte_prefetch.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "datapath/trace.h"
+#include "datapath/worker_ctx.h"
+#include "lib/program/packet_meta.h"
+
+namespace sluice {
+namespace {
+
+constexpr uint32_t kSweepSteps = 512;  ///< in half a second
+
+uint64_t split_mix(uint64_t* state) {
+    uint64_t z = *state += 0x9e3779b97f4a7c15ull;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+    return z ^ z >> 31;
+}
+
+/// What len_class means changed: entries made under the old meaning must go.
+void follow_lengths(WorkerCtx& ctx) {
+    const auto& lens = ctx.pipeline->pkt_lens;
+    const auto n = static_cast<uint32_t>(std::min<size_t>(lens.size(), limits::kMaxLenClasses));
+    if (n != ctx.seen_len_count || !std::equal(lens.begin(), lens.begin() + n, ctx.seen_lens)) {
+        ctx.cache.clear(ctx.counters);
+        ctx.seen_len_count = n;
+        std::copy_n(lens.begin(), n, ctx.seen_lens);
+    }
+}
+
+/// Looks at what is published now. False while there is nothing to forward by.
+bool begin_turn(WorkerCtx& ctx) {
+    ctx.pipeline = ctx.config.pipeline->get();
+    ctx.ports = ctx.config.ports->get();
+    if (!ctx.config.manual_clock) {
+        ctx.now = rte_rdtsc();
+    }
+    if (SLUICE_UNLIKELY(!ctx.pipeline || !ctx.ports)) {
+        return false;
+    }
+    if (SLUICE_UNLIKELY(ctx.pipeline->sequence != ctx.seen_sequence)) {
+        ctx.seen_sequence = ctx.pipeline->sequence;
+        follow_lengths(ctx);
+    }
+    return true;
+}
+
+void receive(WorkerCtx& ctx, rte_mbuf** pkts, unsigned n, PortId port) {
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < n; ++i) {
+        rte_prefetch0(rte_pktmbuf_mtod(pkts[i], const void*));
+        rte_prefetch0(rte_mbuf_to_priv(pkts[i]));
+        bytes += pkts[i]->pkt_len;
+    }
+    ctx.counters->add(Counter::k_rx_packets, n);
+    ctx.counters->add(Counter::k_rx_bytes, bytes);
+    for (unsigned i = 0; i < n; ++i) {
+        physical_to_logical(ctx, pkts[i], port);
+    }
+    forward_items(ctx);
+}
+
+unsigned take_injected(WorkerCtx& ctx) {
+    if (!ctx.config.mailbox) {
+        return 0;
+    }
+    rte_mbuf* pkts[limits::kBurst];
+    const unsigned n = ctx.config.mailbox->take_injected(pkts, limits::kBurst);
+    for (unsigned i = 0; i < n; ++i) {
+        inject(ctx, pkts[i]);
+    }
+    if (n) {
+        forward_items(ctx);
+    }
+    return n;
+}
+
+void sweep_counters(WorkerCtx& ctx) {
+    const uint64_t asked = ctx.flush_asked.load(std::memory_order_acquire);
+    if (SLUICE_UNLIKELY(asked != ctx.flush_finished.load(std::memory_order_relaxed))) {
+        while (!ctx.cache.sweep(ctx.cache.capacity(), ctx.counters)) {
+        }
+        ctx.cache.sweep(ctx.cache.capacity(), ctx.counters);
+        ctx.flush_finished.store(asked, std::memory_order_release);
+    } else if (ctx.now >= ctx.next_sweep) {
+        ctx.cache.sweep(ctx.cache.capacity() / kSweepSteps + 1, ctx.counters);
+        ctx.next_sweep = ctx.now + ctx.sweep_cycles;
+    }
+    ctx.cache_used.store(ctx.cache.used(), std::memory_order_relaxed);
+}
+
+}  // namespace
+
+void WorkerCtx::drop_packet(rte_mbuf* m, Drop reason, uint32_t datapath, uint32_t inport) {
+    drop(reason, kNoFlow, datapath, inport);
+    rte_pktmbuf_free(m);
+    if (SLUICE_UNLIKELY(trace != nullptr)) {
+        TraceRecord record{.kind = TraceRecord::Kind::kDrop};
+        record.reason = reason;
+        trace->records.push_back(std::move(record));
+    }
+}
+
+void WorkerCtx::punt(rte_mbuf* m, PuntReason reason, PortId port) {
+    meta_of(m).punt = PuntMeta{reason, kIngress, port, 0, 0, 0, 0, kNoFlow};
+    if (SLUICE_UNLIKELY(trace != nullptr)) {
+        TraceRecord record{.kind = TraceRecord::Kind::kPunt};
+        record.port = port;
+        trace->records.push_back(std::move(record));
+    }
+    if (config.mailbox && config.mailbox->punt(m)) {
+        counters->add(Counter::k_punts);
+    } else {
+        drop_packet(m, Drop::k_punt_full);
+    }
+}
+
+Result<std::unique_ptr<Worker>> Worker::create(const WorkerConfig& config) {
+    SLUICE_CHECK(config.rcu && config.pipeline && config.ports && config.counters &&
+                 config.copy_pool && config.id < limits::kMaxWorkers);
+    auto ctx = std::make_unique<WorkerCtx>(config);
+    uint64_t state = config.hash_seed;
+    for (uint64_t& key : ctx->hash_keys) {
+        key = split_mix(&state) | 1;
+    }
+    ctx->sweep_cycles = rte_get_tsc_hz() / 2 / kSweepSteps;
+    if (!ctx->cache.init(config.cache_entries, ctx->hash_keys)) {
+        return Error{"no memory for a flow cache of " + std::to_string(config.cache_entries) +
+                     " entries: choose a smaller one"};
+    }
+    return std::unique_ptr<Worker>(new Worker(std::move(ctx)));
+}
+
+Worker::Worker(std::unique_ptr<WorkerCtx> ctx) : ctx_(std::move(ctx)) {}
+
+Worker::~Worker() {
+    ctx_->cache.clear(ctx_->counters);
+}
+
+void Worker::run() {
+    WorkerCtx& ctx = *ctx_;
+    ctx.config.rcu->online(ctx.config.reader_id);
+    while (!ctx.stop.load(std::memory_order_relaxed)) {
+        const uint64_t begin = rte_rdtsc();
+        ctx.counters->add(Counter::k_polls);
+        if (run_once()) {
+            ctx.counters->add(Counter::k_busy_cycles, rte_rdtsc() - begin);
+        } else {
+            ctx.counters->add(Counter::k_idle_polls);
+        }
+    }
+    ctx.stop.store(false, std::memory_order_relaxed);
+    ctx.config.rcu->offline(ctx.config.reader_id);
+}
+
+void Worker::stop() {
+    ctx_->stop.store(true, std::memory_order_relaxed);
+}
+
+unsigned Worker::run_once() {
+    WorkerCtx& ctx = *ctx_;
+    unsigned seen = 0;
+    if (begin_turn(ctx)) {
+        seen += take_injected(ctx);
+        for (const RxQueue& queue : ctx.ports->rx_queues(ctx.config.id)) {
+            rte_mbuf* pkts[limits::kBurst];
+            const unsigned n = queue.rx(pkts, limits::kBurst);
+            if (n) {
+                receive(ctx, pkts, n, queue.port);
+                seen += n;
+            }
+        }
+        flush_transmit(ctx);
+    }
+    sweep_counters(ctx);
+    ctx.pipeline = nullptr;
+    ctx.ports = nullptr;
+    ctx.config.rcu->quiescent(ctx.config.reader_id);
+    return seen;
+}
+
+void Worker::process_burst(rte_mbuf** pkts, unsigned n, PortId port) {
+    WorkerCtx& ctx = *ctx_;
+    if (!begin_turn(ctx)) {
+        rte_pktmbuf_free_bulk(pkts, n);
+    } else {
+        for (unsigned at = 0; at < n; at += limits::kBurst) {
+            receive(ctx, pkts + at, std::min(n - at, limits::kBurst), port);
+        }
+        flush_transmit(ctx);
+    }
+    sweep_counters(ctx);
+    ctx.pipeline = nullptr;
+    ctx.ports = nullptr;
+    ctx.config.rcu->quiescent(ctx.config.reader_id);
+}
+
+void Worker::request_flush() {
+    ctx_->flush_asked.fetch_add(1, std::memory_order_acq_rel);
+}
+
+bool Worker::flush_done() const {
+    return ctx_->flush_asked.load(std::memory_order_acquire) ==
+           ctx_->flush_finished.load(std::memory_order_acquire);
+}
+
+std::vector<DropSample> Worker::samples() const {
+    return ctx_->drops.read();
+}
+
+CacheStats Worker::cache_stats() const {
+    return {ctx_->cache.capacity(), ctx_->cache_used.load(std::memory_order_relaxed)};
+}
+
+void Worker::set_time(uint64_t tsc) {
+    ctx_->now = tsc;
+}
+
+void Worker::set_trace(Trace* trace) {
+    ctx_->trace = trace;
+}
+
+}  // namespace sluice

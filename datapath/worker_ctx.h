@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// WorkerCtx: everything a worker has, allocated once, passed to every step.
+//
+// Threads. The worker's own, but for the atomics at the end and DropRing, which say who else.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "datapath/cache.h"
+#include "datapath/drop_ring.h"
+#include "datapath/meter.h"
+#include "datapath/program.h"
+#include "datapath/stages.h"
+#include "datapath/worker.h"
+
+namespace sluice {
+
+/// Frames waiting for one port until the end of the burst.
+struct TxBuffer {
+    uint32_t n;
+    rte_mbuf* pkts[limits::kBurst];
+};
+
+struct WorkerCtx {
+    static constexpr unsigned kMaxItems = 2 * limits::kBurst;
+
+    explicit WorkerCtx(const WorkerConfig& c) : config(c), counters(c.counters) {
+        program.owner = this;
+    }
+
+    const WorkerConfig config;
+    WorkerCounters* const counters;
+
+    // Read anew at the start of every turn.
+    const Pipeline* pipeline = nullptr;
+    const PortTable* ports = nullptr;
+    uint64_t now = 0;  ///< TSC cycles
+
+    uint64_t hash_keys[4] = {};  ///< secrets of the cache's hash, from the seed
+    uint64_t seen_sequence = 0;  ///< pipeline of the last turn
+    uint32_t seen_len_count = 0;
+    uint32_t seen_lens[limits::kMaxLenClasses] = {};  ///< what len_class meant then
+
+    FlowCache cache;
+    uint64_t next_sweep = 0;
+    uint64_t sweep_cycles = 0;  ///< between two steps of the sweep
+    Meters meters;
+    uint16_t next_ip_id = 1;  ///< of outer headers that may be fragmented
+
+    unsigned n_items = 0;
+    Item items[kMaxItems];
+    ProgramBuffer program;
+    rte_mbuf* walking = nullptr;  ///< whose program is being made, for spill
+
+    unsigned n_touched = 0;
+    uint16_t touched[limits::kMaxPorts];  ///< ports with frames in tx
+    TxBuffer tx[limits::kMaxPorts] = {};
+
+    Trace* trace = nullptr;
+
+    DropRing drops;                           ///< worker writes, any thread reads
+    std::atomic<bool> stop{false};            ///< any thread writes, worker reads
+    std::atomic<uint64_t> flush_asked{0};     ///< any thread adds, worker reads
+    std::atomic<uint64_t> flush_finished{0};  ///< worker writes, any thread reads
+    std::atomic<uint32_t> cache_used{0};      ///< worker writes, any thread reads
+
+    /// Counts a drop and remembers it as a sample.
+    void drop(Drop reason, uint32_t flow = kNoFlow, uint32_t datapath = 0, uint32_t inport = 0) {
+        counters->drop(reason);
+        drops.add(now, reason, flow, datapath, inport);
+    }
+    /// Same, and frees the packet.
+    void drop_packet(rte_mbuf* m, Drop reason, uint32_t datapath = 0, uint32_t inport = 0);
+    /// A whole copy with its key, or null (counted).
+    rte_mbuf* copy(rte_mbuf* m);
+    /// Hands a packet to the slow path.
+    void punt(rte_mbuf* m, PuntReason reason, PortId port);
+};
+
+}  // namespace sluice
