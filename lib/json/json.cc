@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/json/json.h"
 
+#define SIMDJSON_EXCEPTIONS 0  // results are asked, never converted
+
 #include <emmintrin.h>
 #include <simdjson.h>
 
@@ -77,7 +79,11 @@ public:
             push(Type::kBool)->boolean = boolean;
             return true;
         }
-        case od::json_type::null: push(Type::kNull); return value.is_null();
+        case od::json_type::null: {
+            bool null = false;
+            push(Type::kNull);
+            return !value.is_null().get(null) && null;
+        }
         }
         return false;
     }
@@ -193,16 +199,26 @@ private:
 
     template <typename T>
     bool number(T& value) {
-        od::number number;
-        if (value.get_number().get(number)) {
+        // Not get_number(): it reads reals of many digits as 0 in simdjson 3.0.1.
+        od::number_type type{};
+        if (value.get_number_type().get(type)) {
             return false;
         }
-        if (number.is_int64()) {
-            push(Type::kInteger)->integer = number.get_int64();
-        } else {
-            push(Type::kReal)->real =
-                number.is_uint64() ? static_cast<double>(number.get_uint64()) : number.get_double();
+        if (type == od::number_type::signed_integer) {
+            int64_t integer = 0;
+            if (value.get_int64().get(integer)) {
+                return false;
+            }
+            push(Type::kInteger)->integer = integer;
+            return true;
         }
+        uint64_t large = 0;
+        double real = 0;
+        const bool integral = type == od::number_type::unsigned_integer;
+        if (integral ? value.get_uint64().get(large) : value.get_double().get(real)) {
+            return false;
+        }
+        push(Type::kReal)->real = integral ? static_cast<double>(large) : real;
         return true;
     }
 
