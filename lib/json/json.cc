@@ -7,6 +7,7 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -24,6 +25,7 @@ struct Document::Storage {
     std::vector<Node> nodes;
     std::vector<std::unique_ptr<char[]>> unescaped;
     size_t unescaped_bytes = 0;
+    size_t root = 0;
 
     static Result<Document> build(std::string text);
 };
@@ -199,26 +201,30 @@ private:
 
     template <typename T>
     bool number(T& value) {
-        // Not get_number(): it reads reals of many digits as 0 in simdjson 3.0.1.
+        // Not get_number(): simdjson 3.0.1 reads reals of many digits as 0 with it.
         od::number_type type{};
-        if (value.get_number_type().get(type)) {
+        std::string_view token;
+        double real = 0;
+        if (value.get_number_type().get(type) ||
+            simdjson::simdjson_result<std::string_view>(value.raw_json_token()).get(token) ||
+            value.get_double().get(real)) {
             return false;
         }
-        if (type == od::number_type::signed_integer) {
-            int64_t integer = 0;
-            if (value.get_int64().get(integer)) {
-                return false;
-            }
+        if (type == od::number_type::floating_point_number) {
+            push(Type::kReal)->real = real;
+            return true;
+        }
+        const char* const end = token.data() + token.size();
+        int64_t integer = 0;
+        if (std::from_chars(token.data(), end, integer).ec == std::errc{}) {
             push(Type::kInteger)->integer = integer;
             return true;
         }
         uint64_t large = 0;
-        double real = 0;
-        const bool integral = type == od::number_type::unsigned_integer;
-        if (integral ? value.get_uint64().get(large) : value.get_double().get(real)) {
+        if (std::from_chars(token.data(), end, large).ec != std::errc{}) {
             return false;
         }
-        push(Type::kReal)->real = integral ? static_cast<double>(large) : real;
+        push(Type::kReal)->real = static_cast<double>(large);
         return true;
     }
 
@@ -257,8 +263,12 @@ Result<Document> Document::Storage::build(std::string text) {
     if (text.size() >= UINT32_MAX - kPadding) {
         return Error{"not JSON: longer than 4 GiB"};
     }
+    // simdjson 3.0.1 checks a scalar at the root loosely ("falsee" passes): as an array's only
+    // element it is checked well.
+    const size_t first = text.find_first_not_of(" \t\n\r");
+    const bool scalar = first != text.npos && text[first] != '{' && text[first] != '[';
     auto storage = std::make_shared<Storage>();
-    storage->text = std::move(text);
+    storage->text = scalar ? "[" + text + "]" : std::move(text);
     const size_t size = storage->text.size();
     // The parser reads past the end: the padding must exist, and be zero for sanitizers' sake.
     storage->text.resize(size + kPadding, '\0');
@@ -274,8 +284,12 @@ Result<Document> Document::Storage::build(std::string text) {
         od::parser parser;
         parsed = parse_into(&parser, view, &converter);
     }
+    if (scalar && parsed) {
+        parsed = storage->nodes[0].count == 1;
+        storage->root = 1;
+    }
     if (!parsed) {
-        return describe(view);
+        return describe(scalar ? view.substr(1, size - 2) : view);
     }
     storage->unescaped_bytes = converter.unescaped_bytes();
     return Document(std::shared_ptr<const Storage>(std::move(storage)));
@@ -286,7 +300,7 @@ Result<Document> Document::parse(std::string text) {
 }
 
 Value Document::root() const {
-    return storage_ == nullptr ? Value() : Value(storage_->nodes.data());
+    return storage_ == nullptr ? Value() : Value(storage_->nodes.data() + storage_->root);
 }
 
 size_t Document::memory() const {
