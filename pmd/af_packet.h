@@ -69,6 +69,7 @@ public:
     uint16_t mtu() const override;
     Result<void> set_mtu(uint16_t mtu) override;
     bool link_up() const override { return netdev_->is_running(); }
+    bool is_gone() const override { return !netdev_->name(); }
     PortStats stats() const override;
 
 private:

@@ -47,6 +47,8 @@ public:
     virtual uint16_t mtu() const = 0;
     virtual Result<void> set_mtu(uint16_t mtu) = 0;
     virtual bool link_up() const = 0;
+    /// The device under the port was deleted or taken away by somebody else.
+    virtual bool is_gone() const { return false; }
     virtual PortStats stats() const = 0;
 };
 

@@ -209,6 +209,7 @@ Result<PortInfo> Ports::info(PortId id) const {
                     .n_rxq = static_cast<uint16_t>(s->device->rx_queues().size()),
                     .caps = s->device->caps(),
                     .link_up = s->device->link_up(),
+                    .is_gone = s->device->is_gone(),
                     .rx_worker = s->rx_worker};
 }
 

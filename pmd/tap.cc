@@ -6,12 +6,15 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <rte_cycles.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+
+#include "lib/base/check.h"
 
 namespace sluice::pmd {
 namespace {
@@ -20,6 +23,18 @@ constexpr uint64_t kIdleReadsPerSecond = 200'000;
 constexpr unsigned kOffloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
 // TUN_F_USO4 and TUN_F_USO6, which older kernel headers lack.
 constexpr unsigned kUdpOffloads = 0x20 | 0x40;
+
+struct Fd {
+    explicit Fd(int number) : fd(number) {}
+    ~Fd() {
+        if (fd >= 0) {
+            close(fd);
+        }
+    }
+    Fd(const Fd&) = delete;
+    Fd& operator=(const Fd&) = delete;
+    int fd;
+};
 
 std::string reason(int error, const std::string& iface) {
     switch (error) {
@@ -123,14 +138,58 @@ uint32_t TapPort::caps() const {
            kPortRxMultiSeg;
 }
 
+Result<Netdev> TapPort::netdev() const {
+    ifreq request{};
+    if (ioctl(rx_.fd, TUNGETIFF, &request) < 0) {
+        return Error{"the tap is gone: " + errno_text(errno)};
+    }
+    const Result<std::string> name = netdev_->name();
+    if (name && *name == request.ifr_name) {
+        return *netdev_;
+    }
+    return follow(request.ifr_name);
+}
+
+/// Opens a socket in the namespace that the device was moved to.
+Result<Netdev> TapPort::follow(const std::string& iface) const {
+    const Fd there(ioctl(rx_.fd, TUNGETDEVNETNS));
+    const Fd here(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+    if (there.fd < 0 || here.fd < 0 || setns(there.fd, CLONE_NEWNET) < 0) {
+        return Error{"cannot follow the tap to its network namespace: " + errno_text(errno)};
+    }
+    const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    SLUICE_CHECK(setns(here.fd, CLONE_NEWNET) == 0);
+    const Result<Netdev> netdev = Netdev::by_name(fd, iface);
+    if (!netdev) {
+        close(fd);
+        return netdev;
+    }
+    close(socket_);
+    socket_ = fd;
+    *netdev_ = *netdev;
+    return netdev;
+}
+
 Mac TapPort::mac() const {
-    const Result<Mac> mac = netdev_->mac();
+    const Result<Netdev> device = netdev();
+    const Result<Mac> mac = device ? device->mac() : Result<Mac>(device.error());
     return mac ? *mac : Mac{};
 }
 
 uint16_t TapPort::mtu() const {
-    const Result<uint16_t> mtu = netdev_->mtu();
+    const Result<Netdev> device = netdev();
+    const Result<uint16_t> mtu = device ? device->mtu() : Result<uint16_t>(device.error());
     return mtu ? *mtu : uint16_t{1500};
+}
+
+Result<void> TapPort::set_mtu(uint16_t mtu) {
+    const Result<Netdev> device = netdev();
+    return device ? device->set_mtu(mtu) : Result<void>(device.error());
+}
+
+bool TapPort::link_up() const {
+    const Result<Netdev> device = netdev();
+    return device && device->is_running();
 }
 
 PortStats TapPort::stats() const {

@@ -7,7 +7,10 @@
 // cuts them; TSO and checksum towards the host are left to the kernel.
 //
 // A tap has no ring to look at: an empty poll is a read() that says EAGAIN, so an idle port is
-// asked only every few microseconds. The device goes when the port goes, except a persistent one
+// asked only every few microseconds.
+//
+// The device may be moved to another network namespace (`ip link set vm1 netns vm1`): frames go on,
+// and questions follow it there. It goes when the port goes, except a persistent one
 // (`ip tuntap add`), to which the port merely attaches.
 #pragma once
 
@@ -54,8 +57,9 @@ public:
     uint32_t caps() const override;
     Mac mac() const override;
     uint16_t mtu() const override;
-    Result<void> set_mtu(uint16_t mtu) override { return netdev_->set_mtu(mtu); }
-    bool link_up() const override { return netdev_->is_running(); }
+    Result<void> set_mtu(uint16_t mtu) override;
+    bool link_up() const override;
+    bool is_gone() const override { return !netdev(); }
     PortStats stats() const override;
 
 private:
@@ -63,9 +67,13 @@ private:
     Result<void> make_device(const std::string& iface);
     Result<void> set_up(const OpenContext& context, const std::string& iface);
 
-    int socket_ = -1;  // for questions about the device
+    /// The device where it is now; an Error if it is gone.
+    Result<Netdev> netdev() const;
+    Result<Netdev> follow(const std::string& iface) const;
+
+    mutable int socket_ = -1;  // for questions; in the namespace where the device was last seen
+    mutable std::unique_ptr<Netdev> netdev_;
     TapRx rx_;
-    std::unique_ptr<Netdev> netdev_;
     std::vector<std::unique_ptr<TapTx>> tx_;
     RxQueue rx_queue_;
     std::vector<TxQueue> tx_queues_;

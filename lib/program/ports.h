@@ -164,6 +164,8 @@ struct PortInfo {
     uint16_t n_rxq = 0;
     uint32_t caps = 0;
     bool link_up = false;
+    bool is_gone =
+        false;  ///< the device vanished under the port: remove it, add it when it is back
     std::vector<uint16_t> rx_worker;  ///< which worker polls queue i
 };
 

@@ -300,12 +300,40 @@ TEST_CASE("a tap is the host's leg: TCP to a namespace and back", "[tap][tcp]") 
     CHECK(seen.largest <= 1414);
     CHECK(seen.wrong_sums == 0);
 
+    {
+        const RawPeer host("tap0");
+        for (const Bytes& frame : {plain(1), plain(2, 1414), with_tag(plain(3), 0x8100, 0x6005),
+                                   with_tag(with_tag(plain(4), 0x8100, 5), 0x88a8, 9)}) {
+            REQUIRE(host.send(frame));
+            CHECK(receive(*table, t, 1, 0x88b5) == std::vector<Bytes>{frame});
+            REQUIRE(send(*table, t, frame));
+            CHECK(host.receive(0x88b5) == std::optional<Bytes>(frame));
+        }
+    }
+
     const Result<PortId> busy = ports->add(spec("again=tap,iface=tap0"));
     REQUIRE_FALSE(busy.ok());
     CHECK_THAT(busy.error().message, Catch::Contains("another program holds"));
     const Result<PortId> no_tap = ports->add(spec("again=tap,iface=g1"));
     REQUIRE_FALSE(no_tap.ok());
     CHECK_THAT(no_tap.error().message, Catch::Contains("is no tap"));
+    // Moved to another namespace, as is done with type=internal ports; even under another name.
+    REQUIRE(run("ip link set tap0 netns " + std::to_string(guest.tid()) + " name vm1"));
+    CHECK_FALSE(ports->link_up(t));
+    guest.run_here([&] { CHECK(run("ip link set vm1 up mtu 1300")); });
+    CHECK(ports->link_up(t));
+    CHECK(ports->mtu(t) == 1300);
+    CHECK(ports->mac(t) == *parse_mac("02:00:00:00:00:77"));
+    REQUIRE(ports->set_mtu(t, 1350).ok());
+    guest.run_here([&] {
+        CHECK_THAT(read_output("ip link show vm1"), Catch::Contains("mtu 1350"));
+        const RawPeer moved("vm1");
+        REQUIRE(moved.send(plain(1)));
+        CHECK(receive(*table, t, 1, 0x88b5).size() == 1);
+        CHECK_FALSE(ports->info(t)->is_gone);
+        CHECK(run("ip link del vm1"));
+    });
+    CHECK(ports->info(t)->is_gone);
     remove(*ports, t);
     CHECK_FALSE(run("ip link show tap0"));
     remove(*ports, b);
