@@ -108,8 +108,10 @@ def demo(lab):
     show_wire(lab, wire)
 
     heading('The same packet in the pipeline of hv1')
+    neighbour = tshark_fields(lab, wire, 'geneve', ['eth.dst'])['eth.dst'].split(',')[0]
     show_program('sluice-trace', '--sb', lab.southbound, '--chassis', 'hv1', '--inport', 'vm1',
-                 '--hex', inner_frame(lab, inside),
+                 '--underlay', 'eth1=dummy,ip=%s/24' % VMS[0][2],
+                 '--neighbor', '%s=%s' % (VMS[1][2], neighbour), '--hex', inner_frame(lab, inside),
                  shown='sluice-trace --sb unix:central/db.sock --chassis hv1 --inport vm1 --hex ...')
 
     heading('Counters of hv1')
