@@ -88,6 +88,7 @@ void Connection::ready(uint32_t events) {
     }
     if (events & Io::kWrite) {
         flush();
+        pump();  // requests that came behind the one just answered
     }
     while (fd_ >= 0 && !busy() && !end_of_input_ && fill()) {
         pump();
