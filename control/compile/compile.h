@@ -21,6 +21,7 @@
 #include <string_view>
 #include <vector>
 
+#include "control/compile/symbols.h"
 #include "lib/base/limits.h"
 #include "lib/net/addr.h"
 #include "lib/program/pipeline.h"
@@ -55,6 +56,9 @@ public:
     /// Whether a packet can enter this datapath's ingress with this inport key here. Flows for
     /// other inports are dead on this chassis.
     virtual bool inport_possible(uint32_t key) const = 0;
+    /// Whether any port of the datapath has port security. When none has, the checks are known
+    /// to pass and what they look at stays out of the cache key.
+    virtual bool port_security_in_use() const { return true; }
 };
 
 /// Names a flow depends on, so that the caller knows what to recompile when one changes.
@@ -100,7 +104,11 @@ public:
     Compiler();
     ~Compiler();
 
-    /// What the flow's texts name; empty when it does not parse. Cheap after the first call.
+    /// Which OVN wrote the flows; 23.03 until told. Results made before are not to be reused.
+    void set_dialect(lang::Dialect dialect);
+    /// What the flow's texts name; what parses of it counts. With template variables only these
+    /// are given, since their values decide the rest: ask again never, recompile the flow's table
+    /// whenever any name changes. Cheap after the first call.
     References references(const Flow& flow);
     Compiled compile(const DatapathInput& input, PassListener* listener = nullptr);
     /// Drops parsed texts that no flow has used since the last call.

@@ -18,8 +18,8 @@ std::optional<Constant> parse_constant(Cursor& cursor);
 /// A constant, or a `{...}` set of constants of one type.
 std::optional<ConstantSet> parse_constant_set(Cursor& cursor);
 
-/// Whether `set` goes with `field`: strings with strings, numbers no wider than the field. Sets the
-/// mask of unmasked numbers to the field's width. Reports what does not fit.
+/// Whether `set` goes with `field`: strings with strings, numbers no wider than the field. Cuts
+/// values and masks to the bits that `field` selects. Reports what does not fit.
 bool check_constants(Cursor& cursor, const FieldUse& field, ConstantSet& set);
 bool check_constant(Cursor& cursor, const FieldUse& field, Constant& constant);
 

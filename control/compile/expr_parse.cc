@@ -194,8 +194,7 @@ Parse MatchParser::field_first(bool& atomic) {
     }
     if (!relop_of(cursor_.now().type)) {
         if (field->is_string()) {
-            cursor_.fail(field->span, "String field " + field->symbol->name +
-                                          " must be compared with a string constant.");
+            cursor_.syntax_error("expecting relational operator.");
             return std::nullopt;
         }
         if (field->width > 1 && !negated_) {

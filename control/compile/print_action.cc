@@ -262,7 +262,7 @@ std::string arguments(const Sample& sample) {
                       ",collector_set=" + std::to_string(sample.collector_set) +
                       ",obs_domain=" + std::to_string(sample.obs_domain);
     if (sample.use_cookie) {
-        out += ",obs_point=@cookie";
+        out += ",obs_point=$cookie";
     } else if (sample.obs_point) {
         const auto* number = std::get_if<Number>(&*sample.obs_point);
         out += ",obs_point=" + (number != nullptr ? std::to_string(number->value)
