@@ -33,9 +33,10 @@ ALLOWED = {
     'control/ovsdb': LIB,
     'control/rpc': LIB,
     'control/sb': LIB + ['control/ovsdb'],
-    'control/vswitch': LIB + ['control/ovsdb'],
-    'control/chassis': LIB + ['control/ovsdb', 'control/sb', 'control/vswitch'],
-    'control/physical': LIB + ['control/sb', 'control/chassis', 'control/compile'],
+    'control/chassis': LIB + ['control/ovsdb', 'control/sb'],
+    'control/physical': LIB + ['control', 'control/sb', 'control/chassis', 'control/compile'],
+    'control/vswitch': LIB + ['control', 'control/ovsdb', 'control/sb', 'control/chassis',
+                              'control/physical'],
     'control/slowpath': LIB + ['control', 'control/ovsdb', 'control/sb'],
     # Only programs, tests and benches put the siblings together.
     'tools': LIB + ['pmd', 'datapath', 'control'] + CONTROL,

@@ -10,7 +10,8 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_COLUMNS = 700, 70, 104
+MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_COLUMNS = 700, 70, 120
+MAX_TEST_CASE_LINES = 120     # a scenario is read from top to bottom
 CODE = ('.h', '.cc', '.c', '.def')
 SCRIPT = ('.py', '.sh')
 # A file name says what is inside; these say nothing.
@@ -72,14 +73,13 @@ def check_lines(path, lines):
             yield number, 'using namespace in a header'
 
 
-def check_functions(lines):
+def check_functions(path, lines):
     """As clang-format lays out: a brace in column one ends what the last unindented line opened."""
-    start = None
+    start, most = None, MAX_TEST_CASE_LINES if path.startswith('tests/') else MAX_FUNCTION_LINES
     for number, line in enumerate(lines, 1):
         if line == '}':
-            if start and number - start + 1 > MAX_FUNCTION_LINES:
-                yield start, 'a function of %d lines (at most %d)' % (number - start + 1,
-                                                                      MAX_FUNCTION_LINES)
+            if start and number - start + 1 > most:
+                yield start, 'a function of %d lines (at most %d)' % (number - start + 1, most)
             start = None
         elif line and not line[0].isspace():
             if NOT_A_FUNCTION.match(line) or line.endswith(';'):
@@ -105,7 +105,7 @@ def problems_of(path):
         if len(lines) > MAX_FILE_LINES:
             yield len(lines), 'a file of %d lines (at most %d)' % (len(lines), MAX_FILE_LINES)
     if path.endswith(('.cc', '.c', '.h')):
-        yield from check_functions(lines)
+        yield from check_functions(path, lines)
 
 
 def main():

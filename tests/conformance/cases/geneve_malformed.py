@@ -2,8 +2,8 @@
 """Broken Geneve from the wire: lengths, flags, options and checksums that a receiver must not accept,
 each followed by the proof that good packets still arrive.
 
-Left out, because sluice follows RFC 8926 where Open vSwitch 3.1 does not: the O flag (control packets are
-not tenant traffic) and options of other classes without the critical bit (to be skipped, not dropped).
+Left out, because sluice follows RFC 8926 where Open vSwitch 3.1 does not: the O flag (control packets
+are not tenant traffic) and options of other classes without the critical bit (to be skipped).
 """
 from traffic import IP, UDP, Ether, Host, Raw, mac, switch_port
 
