@@ -106,9 +106,8 @@ public:
 
     /// Which OVN wrote the flows; 23.03 until told. Results made before are not to be reused.
     void set_dialect(lang::Dialect dialect);
-    /// What the flow's texts name; what parses of it counts. With template variables only these
-    /// are given, since their values decide the rest: ask again never, recompile the flow's table
-    /// whenever any name changes. Cheap after the first call.
+    /// What the flow's texts name, as far as they parse; names within the values of template
+    /// variables are not among them. Cheap after the first call.
     References references(const Flow& flow);
     Compiled compile(const DatapathInput& input, PassListener* listener = nullptr);
     /// Drops parsed texts that no flow has used since the last call.

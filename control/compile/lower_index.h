@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Search for an index over the rows of a table: what lower.cc chooses from.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/compile/ir.h"
+#include "lib/program/table.h"
+
+namespace sluice::compile {
+
+/// A short list of rows for each value of an index.
+struct IndexPlan {
+    Form form = Form::kHash;
+    size_t begin = 0;  ///< rows [begin, end) are in it
+    size_t end = 0;
+    // kHash and kDirect.
+    std::vector<HashWord> words;
+    std::vector<std::vector<uint32_t>> keys;  ///< one word list for each list
+    std::vector<size_t> miss;                 ///< rows for keys that are not there
+    // kLpm.
+    Slice slice{};
+    FieldRef field;
+    std::vector<U128> bounds;
+
+    std::vector<std::vector<size_t>> lists;   ///< rows; kLpm: bounds.size() + 1 of them
+    std::vector<std::vector<Cond>> residual;  ///< by row - begin: what the index leaves to check
+    size_t indexed = 0;                       ///< rows that the index tells apart
+    size_t longest = 0;
+    double mean = 0;
+
+    std::string words_text() const;
+};
+
+/// The best index over rows [begin, end), if one keeps its lists short.
+std::optional<IndexPlan> find_index(const std::vector<const Row*>& rows, size_t begin, size_t end);
+
+// The two kinds, for find_index().
+std::vector<std::vector<HashWord>> hash_candidates(const std::vector<const Row*>& rows,
+                                                   size_t begin, size_t end);
+std::optional<IndexPlan> try_hash(const std::vector<const Row*>& rows, size_t begin, size_t end,
+                                  const std::vector<HashWord>& words);
+std::optional<IndexPlan> try_lpm(const std::vector<const Row*>& rows, size_t begin, size_t end,
+                                 const FieldRef& field);
+
+/// Gives up on indexes whose lists would repeat rows more often than this on average.
+inline constexpr size_t kMaxRepeats = 8;
+inline constexpr size_t kMaxList = 12;
+
+}  // namespace sluice::compile

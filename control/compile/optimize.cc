@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/compile/optimize.h"
+
+#include <algorithm>
+
+#include "control/compile/optimize_code.h"
+
+namespace sluice::compile {
+
+namespace {
+
+/// Members of an inport condition that a packet can have here, or null when all can.
+ValueSetPtr enterable(const Cond& cond, const Names& names) {
+    std::vector<ValueRange> left;
+    bool changed = false;
+    for (const ValueRange& r : cond.values->ranges()) {
+        // Wide ranges come from negations; they always leave some port.
+        constexpr U128 kMaxTried = 64;
+        if (r.hi - r.lo >= kMaxTried) {
+            left.push_back(r);
+            continue;
+        }
+        for (U128 key = r.lo; key <= r.hi; ++key) {
+            if (names.inport_possible(static_cast<uint32_t>(key))) {
+                left.push_back({key, key});
+            } else {
+                changed = true;
+            }
+        }
+    }
+    return changed ? std::make_shared<ValueSet>(std::move(left)) : nullptr;
+}
+
+class TableAnalysis {
+public:
+    TableAnalysis(const Known& in, const TableContext& context) : in_(in), context_(context) {}
+
+    Analysis run(const std::vector<BoundFlow>& flows) {
+        bool decided = false;
+        for (uint32_t f = 0; f < flows.size(); ++f) {
+            for (const Row& row : *flows[f].rows) {
+                if (decided) {
+                    ++out_.covered;
+                    continue;
+                }
+                decided = add_row(row, f, *flows[f].code);
+            }
+        }
+        find_forward(flows, decided);
+        return std::move(out_);
+    }
+
+private:
+    enum class Verdict { kNever, kAlways, kDepends };
+
+    Verdict judge(const Cond& cond) const {
+        U128 known = 0;
+        U128 bits = 0;
+        in_.slice(cond.slice, &known, &bits);
+        if (known == 0) {
+            return Verdict::kDepends;
+        }
+        if (known == ones(cond.slice.width)) {
+            return cond.values->contains(bits) ? Verdict::kAlways : Verdict::kNever;
+        }
+        if (!possible(*cond.values, known, bits)) {
+            return Verdict::kNever;
+        }
+        return possible(cond.values->complement(cond.slice.width), known, bits) ? Verdict::kDepends
+                                                                                : Verdict::kAlways;
+    }
+
+    /// Known bits of packets that match `row`.
+    static void refine(const Row& row, Known* known) {
+        for (const Cond& cond : row.conds) {
+            const auto& ranges = cond.values->ranges();
+            const U128 differ = ranges.front().lo ^ ranges.back().hi;
+            U128 same = ones(cond.slice.width);
+            for (unsigned i = cond.slice.width; i-- > 0;) {
+                if ((differ >> i & 1) != 0) {
+                    same &= ~ones(i + 1);
+                    break;
+                }
+            }
+            const Slice s = state_slice(cond.slice);
+            const U128 mask = same << s.shift;
+            const U128 value = (ranges.front().lo & same) << s.shift;
+            for (unsigned i = 0; i < s.slots; ++i) {
+                const unsigned down = 32 * (s.slots - 1u - i);
+                known->set(s.slot + i, static_cast<uint32_t>(mask >> down),
+                           static_cast<uint32_t>(value >> down));
+            }
+        }
+    }
+
+    /// True when every packet that gets here matches the row.
+    bool add_row(const Row& row, uint32_t flow, const Code& code) {
+        LiveRow live{{}, flow};
+        for (const Cond& cond : row.conds) {
+            Verdict verdict = judge(cond);
+            Cond kept = cond;
+            if (verdict == Verdict::kDepends && context_.side == kIngress && in_.inport_is_entry &&
+                cond.slice == FieldRef{FieldId::kInport, 0, 32}) {
+                if (ValueSetPtr left = enterable(cond, *context_.names)) {
+                    verdict = left->empty() ? Verdict::kNever : verdict;
+                    kept.values = std::move(left);
+                }
+            }
+            if (verdict == Verdict::kNever) {
+                ++out_.impossible;
+                return false;
+            }
+            if (verdict == Verdict::kAlways) {
+                ++out_.implied;
+            } else {
+                live.row.conds.push_back(std::move(kept));
+            }
+        }
+        Known known = in_;
+        refine(live.row, &known);
+        const bool always = live.row.conds.empty();
+        out_.rows.push_back(std::move(live));
+        transfer(code, 0, code.instrs.size(), {context_.side, context_.port_security}, known,
+                 &out_);
+        return always;
+    }
+
+    void find_forward(const std::vector<BoundFlow>& flows, bool decided) {
+        if (!decided) {
+            return;
+        }
+        const Instr* target = nullptr;
+        for (const LiveRow& live : out_.rows) {
+            const Code& code = *flows[live.flow].code;
+            if (code.instrs.size() != 1 || code.instrs[0].op != Op::kNext ||
+                code.instrs[0].a != context_.side) {
+                return;
+            }
+            if (target != nullptr && target->d != code.instrs[0].d) {
+                return;
+            }
+            target = &code.instrs[0];
+        }
+        if (target != nullptr) {
+            out_.forward = static_cast<uint8_t>(target->d);
+        }
+    }
+
+    const Known& in_;
+    const TableContext& context_;
+    Analysis out_;
+};
+
+}  // namespace
+
+Analysis analyze(const std::vector<BoundFlow>& flows, const Known& in,
+                 const TableContext& context) {
+    return TableAnalysis(in, context).run(flows);
+}
+
+}  // namespace sluice::compile

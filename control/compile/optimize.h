@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// Optimise: what can reach a table of one datapath, and what is left of the table then.
+//
+// Forward propagation of known bits. Registers are 0 at the start of ingress and again at the start
+// of egress; flags are 0 but for those an entry sets, and are kept from ingress to egress. Each row
+// that can match adds what it says and what its code writes; a table is entered with the bits that
+// all ways into it agree on. Rows that contradict the known bits go, conditions they imply go, rows
+// under one without conditions go. In ingress, as long as nothing assigned inport, rows for ports
+// that no packet can enter by on this chassis go as well.
+// The analysis of a table is a pure function of its flows and its entry, which is what makes
+// increments equal to a rebuild.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/compile/compile.h"
+#include "control/compile/ir.h"
+
+namespace sluice::compile {
+
+/// Bits of a State that are the same for every packet at some point.
+struct Known {
+    std::array<uint32_t, kSlots> mask{};
+    std::array<uint32_t, kSlots> value{};  ///< 0 outside mask
+    bool inport_is_entry = false;          ///< nothing assigned inport since the packet entered
+
+    void set(unsigned slot, uint32_t bits, uint32_t to) {
+        mask[slot] |= bits;
+        value[slot] = (value[slot] & ~bits) | (to & bits);
+    }
+    void forget(unsigned slot, uint32_t bits) {
+        mask[slot] &= ~bits;
+        value[slot] &= ~bits;
+    }
+    void forget_all();
+    /// What both agree on.
+    void join(const Known& other);
+    bool operator==(const Known&) const = default;
+
+    /// The known bits of a slice, from its low end.
+    void slice(const FieldRef& field, U128* known, U128* bits) const;
+};
+
+Known ingress_start();
+/// `at_output`: what ingress knows where it outputs; null when it never does.
+Known egress_start(const Known* at_output);
+
+/// Can a member of `values` have `bits` where `known` is set?
+bool possible(const ValueSet& values, U128 known, U128 bits);
+
+/// A flow of one table, bound to a datapath.
+struct BoundFlow {
+    Uuid uuid;
+    uint32_t id = kNoFlow;
+    uint16_t priority = 0;
+    std::shared_ptr<const std::vector<Row>> rows;
+    CodePtr code;
+};
+
+struct LiveRow {
+    Row row;
+    uint32_t flow;  ///< index in the table's flows
+};
+
+struct Analysis {
+    struct Jump {
+        uint8_t side;
+        uint8_t table;
+        Known known;
+    };
+    std::vector<LiveRow> rows;       ///< in priority order
+    std::vector<Jump> jumps;         ///< one for each target
+    std::optional<Known> at_output;  ///< joined over all `output` of ingress
+    std::optional<uint8_t> forward;  ///< the table's only outcome is to go on there
+    uint32_t impossible = 0;         ///< rows that cannot match
+    uint32_t covered = 0;            ///< rows under one that always matches
+    uint32_t implied = 0;            ///< conditions that always hold
+};
+
+struct TableContext {
+    PipelineSide side;
+    const Names* names;
+    bool port_security;  ///< some port has it; without, the checks are constant
+};
+
+/// `flows` in descending priority, ascending UUID.
+Analysis analyze(const std::vector<BoundFlow>& flows, const Known& in, const TableContext& context);
+
+/// Adds every bit of State that the row or the code looks at.
+void add_reads(const Row& row, SlotMask* reads);
+void add_reads(const Code& code, bool port_security, SlotMask* reads);
+/// Lengths that the code compares the packet's with.
+void add_pkt_lens(const Code& code, std::vector<uint32_t>* lens);
+
+}  // namespace sluice::compile

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+// What code does to known bits and what it looks at.
+#include "control/compile/optimize_code.h"
+
+#include "lib/stats/counters.h"
+
+namespace sluice::compile {
+
+namespace {
+
+uint32_t word_mask(unsigned bit, unsigned width) {
+    return static_cast<uint32_t>(ones(width)) << bit;
+}
+
+void forget_header(Known* known) {
+    for (unsigned slot = kSlotEthSrc; slot < kSlots; ++slot) {
+        known->forget(slot, ~0u);
+    }
+}
+
+void copy_bits(const Known& from, unsigned src, unsigned src_bit, Known* to, unsigned dst,
+               unsigned dst_bit, unsigned width) {
+    const uint32_t m = from.mask[src] >> src_bit & word_mask(0, width);
+    const uint32_t v = from.value[src] >> src_bit & word_mask(0, width);
+    to->forget(dst, word_mask(dst_bit, width));
+    to->set(dst, m << dst_bit, v << dst_bit);
+}
+
+void written(unsigned slot, Known* known) {
+    if (slot == kSlotInport) {
+        known->inport_is_entry = false;
+    }
+}
+
+/// Instructions that only write State.
+void step(const Instr& i, bool port_security, Known* known) {
+    switch (i.op) {
+    case Op::kLoad:
+        known->set(i.a, i.e, i.d);
+        written(i.a, known);
+        break;
+    case Op::kMove: {
+        const Known before = *known;
+        copy_bits(before, i.b, i.d, known, i.a, i.c, i.e);
+        written(i.a, known);
+        break;
+    }
+    case Op::kExchange: {
+        const Known before = *known;
+        copy_bits(before, i.b, i.d, known, i.a, i.c, i.e);
+        copy_bits(before, i.a, i.c, known, i.b, i.d, i.e);
+        written(i.a, known);
+        written(i.b, known);
+        break;
+    }
+    case Op::kPop:
+    case Op::kSelect:
+        known->forget(i.a, word_mask(i.c, i.e));
+        written(i.a, known);
+        break;
+    case Op::kDecTtl: known->forget(kSlotIpTtl, ~0u); break;
+    case Op::kGetArp:
+    case Op::kGetNd:
+        known->forget(kSlotEthDst, ~0u);
+        known->forget(kSlotEthDst + 1, ~0u);
+        break;
+    case Op::kGetFdb:
+        known->forget(i.a, ~0u);
+        written(i.a, known);
+        break;
+    case Op::kLookupArp:
+    case Op::kLookupNd:
+    case Op::kLookupArpIp:
+    case Op::kLookupNdIp:
+    case Op::kLookupFdb:
+    case Op::kCheckPktLarger: known->forget(i.e, 1u << i.f); break;
+    case Op::kCheckInPortSec:
+    case Op::kCheckOutPortSec:
+        known->forget(i.e, 1u << i.f);
+        if (!port_security) {
+            known->set(i.e, 1u << i.f, 0);
+        }
+        break;
+    case Op::kCtClear:
+        for (unsigned slot = kSlotCtState; slot < kSlotEthSrc; ++slot) {
+            known->set(slot, ~0u, 0);
+        }
+        break;
+    case Op::kNext:
+    case Op::kOutput:
+    case Op::kPush:
+    case Op::kClone:
+    case Op::kTransform:
+    case Op::kPutArp:
+    case Op::kPutNd:
+    case Op::kPutFdb:
+    case Op::kSetQueue:
+    case Op::kSetMeter:
+    case Op::kDrop: break;
+    }
+}
+
+void join_into(std::optional<Known>* to, const Known& known) {
+    if (*to) {
+        (*to)->join(known);
+    } else {
+        *to = known;
+    }
+}
+
+void add_jump(const Instr& i, const Known& known, Analysis* out) {
+    for (Analysis::Jump& jump : out->jumps) {
+        if (jump.side == i.a && jump.table == i.d) {
+            jump.known.join(known);
+            return;
+        }
+    }
+    out->jumps.push_back({i.a, static_cast<uint8_t>(i.d), known});
+}
+
+void add(unsigned slot, uint32_t mask, SlotMask* reads) {
+    reads->w[slot] |= mask;
+}
+
+void add_words(unsigned slot, unsigned n, SlotMask* reads) {
+    for (unsigned i = 0; i < n; ++i) {
+        add(slot + i, ~0u, reads);
+    }
+}
+
+void add_mac(unsigned slot, SlotMask* reads) {
+    add(slot, 0xffffu, reads);
+    add(slot + 1, ~0u, reads);
+}
+
+void add_field(FieldId id, SlotMask* reads) {
+    for_each_word({id, 0, field_info(id).bits},
+                  [&](unsigned slot, uint32_t mask) { add(slot, mask, reads); });
+}
+
+/// All that port security looks at, in either direction.
+void add_port_security(bool in, SlotMask* reads) {
+    using enum FieldId;
+    add_field(in ? kEthSrc : kEthDst, reads);
+    for (const FieldId id : {kEthType, kIp4Dst, kIp6Dst}) {
+        add_field(id, reads);
+    }
+    if (in) {
+        for (const FieldId id : {kIp4Src, kIp6Src, kIpProto, kIpTtl, kL4Src, kL4Dst, kArpOp,
+                                 kArpSpa, kArpSha, kNdTarget, kNdSll, kNdTll}) {
+            add_field(id, reads);
+        }
+    }
+}
+
+/// The neighbour and FDB instructions: port at a, address at b, MAC at c.
+void add_lookup(const Instr& i, SlotMask* reads) {
+    const bool v6 = i.op == Op::kGetNd || i.op == Op::kLookupNd || i.op == Op::kLookupNdIp ||
+                    i.op == Op::kPutNd;
+    const bool has_mac = i.op == Op::kLookupArp || i.op == Op::kLookupNd || i.op == Op::kPutArp ||
+                         i.op == Op::kPutNd;
+    add(i.a, ~0u, reads);
+    add_words(i.b, v6 ? 4 : 1, reads);
+    if (has_mac) {
+        add_mac(i.c, reads);
+    }
+}
+
+}  // namespace
+
+void transfer(const Code& code, size_t begin, size_t end, const TransferContext& context,
+              Known known, Analysis* out) {
+    for (size_t at = begin; at < end; ++at) {
+        const Instr& i = code.instrs[at];
+        switch (i.op) {
+        case Op::kNext:
+            add_jump(i, known, out);
+            known.forget_all();  // what the called tables write stays
+            break;
+        case Op::kOutput:
+            if (context.side == kIngress) {
+                join_into(&out->at_output, known);
+            }
+            break;
+        case Op::kClone:
+        case Op::kTransform: {
+            Known inner = known;
+            if (i.op == Op::kTransform) {
+                forget_header(&inner);
+            }
+            transfer(code, at + 1, at + 1 + i.d, context, inner, out);
+            at += i.d;
+            break;
+        }
+        case Op::kDrop: return;
+        default: step(i, context.port_security, &known); break;
+        }
+    }
+}
+
+void add_reads(const Row& row, SlotMask* reads) {
+    for (const Cond& cond : row.conds) {
+        // Bits below a set's granularity are not looked at: a prefix reads its prefix only.
+        U128 varying = 0;
+        for (const ValueRange& r : cond.values->ranges()) {
+            U128 value = 0;
+            U128 mask = 0;
+            const bool prefix = prefix_of({r}, cond.slice.width, &value, &mask);
+            varying |= prefix ? mask : ones(cond.slice.width);
+        }
+        const Slice s = state_slice(cond.slice);
+        const U128 mask = (varying & ones(s.bits)) << s.shift;
+        for (unsigned i = 0; i < s.slots; ++i) {
+            add(s.slot + i, static_cast<uint32_t>(mask >> 32 * (s.slots - 1u - i)), reads);
+        }
+    }
+}
+
+void add_reads(const Code& code, bool port_security, SlotMask* reads) {
+    for (const Instr& i : code.instrs) {
+        switch (i.op) {
+        case Op::kMove: add(i.b, word_mask(i.d, i.e), reads); break;
+        case Op::kExchange:
+            add(i.a, word_mask(i.c, i.e), reads);
+            add(i.b, word_mask(i.d, i.e), reads);
+            break;
+        case Op::kPush: add(i.b, word_mask(i.d, i.e), reads); break;
+        case Op::kDecTtl: add_field(FieldId::kIpTtl, reads); break;
+        case Op::kGetArp:
+        case Op::kGetNd:
+        case Op::kLookupArp:
+        case Op::kLookupNd:
+        case Op::kLookupArpIp:
+        case Op::kLookupNdIp:
+        case Op::kPutArp:
+        case Op::kPutNd: add_lookup(i, reads); break;
+        case Op::kLookupFdb:
+        case Op::kPutFdb: add(i.a, ~0u, reads); [[fallthrough]];
+        case Op::kGetFdb: add_mac(i.b, reads); break;
+        case Op::kCheckInPortSec:
+        case Op::kCheckOutPortSec:
+            if (port_security) {
+                add_port_security(i.op == Op::kCheckInPortSec, reads);
+            }
+            break;
+        case Op::kCheckPktLarger: add_field(FieldId::kPktLen, reads); break;
+        case Op::kSelect: add_field(FieldId::kFlowHash, reads); break;
+        case Op::kNext:
+        case Op::kOutput:
+        case Op::kLoad:
+        case Op::kPop:
+        case Op::kClone:
+        case Op::kTransform:  // walks that replace the packet are never cached
+        case Op::kSetQueue:
+        case Op::kSetMeter:
+        case Op::kCtClear:
+        case Op::kDrop: break;
+        }
+    }
+}
+
+void add_pkt_lens(const Code& code, std::vector<uint32_t>* lens) {
+    for (const Instr& i : code.instrs) {
+        if (i.op == Op::kCheckPktLarger) {
+            lens->push_back(i.d);
+        }
+    }
+}
+
+}  // namespace sluice::compile
