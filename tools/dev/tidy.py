@@ -29,12 +29,19 @@ NOT_A_FUNCTION = re.compile(r'^(namespace|struct|class|enum|union|extern|templat
 
 
 def tracked():
-    out = subprocess.run(['git', '-C', ROOT, 'ls-files', '-co', '--exclude-standard'],
-                         stdout=subprocess.PIPE, text=True, check=False)
-    if out.returncode == 0:
-        return [p for p in out.stdout.splitlines() if os.path.isfile(os.path.join(ROOT, p))]
-    return [os.path.relpath(os.path.join(folder, name), ROOT)
-            for folder, _, names in os.walk(ROOT) for name in names if '/build' not in folder]
+    """What git knows or could know; without git, what is not hidden and not built."""
+    try:
+        out = subprocess.run(['git', '-C', ROOT, 'ls-files', '-co', '--exclude-standard'],
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        if out.returncode == 0:
+            return [p for p in out.stdout.splitlines() if os.path.isfile(os.path.join(ROOT, p))]
+    except FileNotFoundError:
+        pass
+    paths = []
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [f for f in folders if not f.startswith(('.', 'build', '__pycache__'))]
+        paths += [os.path.relpath(os.path.join(folder, n), ROOT) for n in names]
+    return sorted(paths)
 
 
 def is_script(path, lines):
