@@ -334,19 +334,18 @@ void Compiler::set_dialect(lang::Dialect dialect) {
 }
 
 References Compiler::references(const Flow& flow) {
-    const bool templates =
-        flow.match->find('^') != std::string::npos || flow.actions->find('^') != std::string::npos;
-    if (!templates) {
-        return impl_->parsed.get(flow.side, flow.table, *flow.match, *flow.actions).references;
-    }
-    // A variable's value can be any text, so what else is named depends on it.
-    References out;
+    References out =
+        impl_->parsed.get(flow.side, flow.table, *flow.match, *flow.actions).references;
     for (const std::string* text : {flow.match.get(), flow.actions.get()}) {
-        for (std::string& name : lang::template_names(*text)) {
-            out.template_vars.push_back(std::move(name));
+        if (text->find('^') != std::string::npos) {
+            for (std::string& name : lang::template_names(*text)) {
+                out.template_vars.push_back(std::move(name));
+            }
         }
     }
-    std::sort(out.template_vars.begin(), out.template_vars.end());
+    std::vector<std::string>& names = out.template_vars;
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
     return out;
 }
 
