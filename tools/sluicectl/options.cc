@@ -38,7 +38,7 @@ constexpr char kExamples[] =
     "  sluicectl status                    is it connected?\n"
     "  sluicectl drops                     why does my packet not arrive?\n"
     "  sluicectl flows sw0                 which logical flows of sw0 see traffic?\n"
-    "  sluicectl -j flows --all sw0 | jq '.flows[] | select(.packets == 0) | .uuid'\n"
+    "  sluicectl -j flows sw0 | jq '.flows[] | select(.packets == 0) | .uuid'\n"
     "  sluicectl vlog/set slowpath:file:dbg\n"
     "  sluicectl exit --restart            end it, but keep the chassis registered\n"
     "  sluicectl -t /run/hv1/sluiced.123.ctl status\n"
