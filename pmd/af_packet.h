@@ -4,7 +4,7 @@
 // Why not DPDK's net_af_packet: it stops at 1518 bytes, sees frames whose checksum a veth peer left
 // partial or that the peer's stack made 64 KB large without knowing, and spends one of the 32
 // ethdevs of Debian's build per port. Here:
-//  - receive is a TPACKET_V2 ring with PACKET_VNET_HDR (lib and .cc: pmd/vnet.h finishes checksums,
+//  - receive is a TPACKET_V2 ring with PACKET_VNET_HDR (pmd/vnet.h finishes checksums,
 //    cuts GSO frames and puts the VLAN tag back). Looking at an empty ring costs one load. A frame
 //    larger than a ring slot also waits whole in the socket's queue (PACKET_COPY_THRESH), from
 //    where one recv() per such frame fetches it, so slots stay small and 64 KB frames pass.

@@ -18,6 +18,7 @@ namespace {
 
 constexpr uint16_t kTest = 0x88b5;
 constexpr uint16_t kIp4 = 0x0800;
+constexpr std::chrono::milliseconds kBrief{50};  // for what must not come
 
 bool can_run() {
     if (enter_private_network()) {
@@ -50,7 +51,7 @@ TEST_CASE("frames cross a veth unchanged, tags included", "[af_packet]") {
     const auto table = ports->snapshot();
     CHECK_THAT(read_output("ip link show p0"), Catch::Contains(to_string((*table)[id].mac)));
     CHECK((*table)[id].mtu == 1500);
-    CHECK(ports->link_up(id));
+    CHECK(eventually([&] { return ports->link_up(id); }));
     const RawPeer peer("p1");
     const std::vector<Bytes> frames = {
         plain(1),
@@ -80,7 +81,7 @@ TEST_CASE("frames cross a veth unchanged, tags included", "[af_packet]") {
     REQUIRE(send(*table, id, plain(9, 1600)));
     CHECK(ports->stats(id)->tx_errors == 1);
     REQUIRE(run("ip link set p1 down"));
-    CHECK_FALSE(ports->link_up(id));
+    CHECK(eventually([&] { return !ports->link_up(id); }));
 }
 
 TEST_CASE("jumbo frames fit a slot or pass by the socket's queue", "[af_packet]") {
@@ -228,7 +229,7 @@ TEST_CASE("several queues share the frames by flow", "[af_packet]") {
         REQUIRE(peer.send(udp4({1}, static_cast<uint16_t>(i * 7), i)));
     }
     CHECK(receive(*table, id, 200, kIp4).size() == 200);  // each exactly once
-    CHECK(receive(*table, id, 1, kIp4).empty());
+    CHECK(receive(*table, id, 1, kIp4, kBrief).empty());
 }
 
 TEST_CASE("an af_packet port survives the loss of its device", "[af_packet]") {
@@ -246,7 +247,7 @@ TEST_CASE("an af_packet port survives the loss of its device", "[af_packet]") {
     const auto table = ports->snapshot();
     CHECK(ports->info(id)->is_gone);
     CHECK_FALSE(ports->link_up(id));
-    CHECK(receive(*table, id, 1, kTest).empty());
+    CHECK(receive(*table, id, 1, kTest, kBrief).empty());
     CHECK(send(*table, id, plain(1)));
     CHECK(ports->stats(id)->tx_dropped == 1);
     remove(*ports, id);

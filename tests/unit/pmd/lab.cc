@@ -25,7 +25,6 @@
 namespace sluice::lab {
 
 namespace {
-constexpr auto kPatience = std::chrono::seconds(2);
 uint16_t be16(const Bytes& b, size_t at) {
     return static_cast<uint16_t>(b[at] << 8 | b[at + 1]);
 }
@@ -234,9 +233,10 @@ uint16_t ethertype_of(const Bytes& frame) {
     return be16(frame, at);
 }
 
-std::vector<Bytes> receive(const PortTable& table, PortId id, size_t want, uint16_t ethertype) {
+std::vector<Bytes> receive(const PortTable& table, PortId id, size_t want, uint16_t ethertype,
+                           std::chrono::milliseconds patience) {
     std::vector<Bytes> frames;
-    const auto end = std::chrono::steady_clock::now() + kPatience;
+    const auto end = std::chrono::steady_clock::now() + patience;
     while (frames.size() < want && std::chrono::steady_clock::now() < end) {
         for (unsigned w = 0; w < table.n_workers(); ++w) {
             for (const RxQueue& queue : table.rx_queues(w)) {
@@ -256,6 +256,14 @@ std::vector<Bytes> receive(const PortTable& table, PortId id, size_t want, uint1
         }
     }
     return frames;
+}
+
+bool eventually(const std::function<bool()>& condition) {
+    const auto end = std::chrono::steady_clock::now() + kPatience;
+    while (!condition() && std::chrono::steady_clock::now() < end) {
+        usleep(1000);
+    }
+    return condition();
 }
 
 bool send(const PortTable& table, PortId id, const Bytes& frame) {

@@ -3,7 +3,9 @@
 // sockets as peers, and a plain second opinion on checksums that shares nothing with the drivers.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +15,9 @@
 #include "pmd/ports.h"
 
 namespace sluice::lab {
+
+/// How long a test waits for what must come.
+inline constexpr std::chrono::milliseconds kPatience{10'000};
 
 using Bytes = std::vector<uint8_t>;
 
@@ -49,8 +54,11 @@ bool checksums_hold(const Bytes& frame, size_t ether_at = 0);
 
 rte_mbuf* to_mbuf(rte_mempool* pool, const Bytes& frame);
 Bytes to_bytes(const rte_mbuf* m);
-/// Polls until `want` frames with EtherType (innermost of tags) came, or about two seconds.
-std::vector<Bytes> receive(const PortTable& table, PortId id, size_t want, uint16_t ethertype);
+/// Polls until `want` frames with EtherType (innermost of tags) came, or patience ends.
+std::vector<Bytes> receive(const PortTable& table, PortId id, size_t want, uint16_t ethertype,
+                           std::chrono::milliseconds patience = kPatience);
+/// Waits for what the kernel does in its own time, such as a change of link state.
+bool eventually(const std::function<bool()>& condition);
 /// Sends one frame; true if taken.
 bool send(const PortTable& table, PortId id, const Bytes& frame);
 unsigned mbufs_in_use(const pmd::Ports& ports);
@@ -62,7 +70,7 @@ public:
     explicit RawPeer(const std::string& iface);
     ~RawPeer();
     bool send(const Bytes& frame) const;
-    /// The next frame with this EtherType, its VLAN tag put back; nothing after two seconds.
+    /// The next frame with this EtherType, its VLAN tag put back; nothing when patience ends.
     std::optional<Bytes> receive(uint16_t ethertype) const;
 
 private:

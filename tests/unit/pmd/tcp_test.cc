@@ -273,7 +273,7 @@ TEST_CASE("a tap is the host's leg: TCP to a namespace and back", "[tap][tcp]") 
     const PortId t = add(*ports, "tap0=tap,mac=02:00:00:00:00:77,mtu=1400");
     const PortId b = add(*ports, "b=af_packet,iface=g1");
     REQUIRE((t != kNoPort && b != kNoPort));
-    CHECK(ports->link_up(t));
+    CHECK(eventually([&] { return ports->link_up(t); }));
     CHECK_THAT(read_output("ip link show tap0"),
                Catch::Contains("02:00:00:00:00:77") && Catch::Contains("mtu 1400"));
     REQUIRE(run("ip addr add 10.0.0.2/24 dev tap0"));
@@ -319,9 +319,9 @@ TEST_CASE("a tap is the host's leg: TCP to a namespace and back", "[tap][tcp]") 
     CHECK_THAT(no_tap.error().message, Catch::Contains("is no tap"));
     // Moved to another namespace, as is done with type=internal ports; even under another name.
     REQUIRE(run("ip link set tap0 netns " + std::to_string(guest.tid()) + " name vm1"));
-    CHECK_FALSE(ports->link_up(t));
+    CHECK(eventually([&] { return !ports->link_up(t); }));
     guest.run_here([&] { CHECK(run("ip link set vm1 up mtu 1300")); });
-    CHECK(ports->link_up(t));
+    CHECK(eventually([&] { return ports->link_up(t); }));
     CHECK(ports->mtu(t) == 1300);
     CHECK(ports->mac(t) == *parse_mac("02:00:00:00:00:77"));
     REQUIRE(ports->set_mtu(t, 1350).ok());
