@@ -204,6 +204,14 @@ void check_transfer(const PortTable& table, PortId a, PortId b, Guest& client,
     CHECK(seen.frames > kTransfer / largest);
 }
 
+bool can_make_tap() {
+    if (!enter_private_network() || access("/dev/net/tun", R_OK | W_OK) != 0) {
+        WARN("skipped: making a tap needs root and /dev/net/tun");
+        return false;
+    }
+    return true;
+}
+
 }  // namespace
 
 TEST_CASE("two namespaces talk TCP through two af_packet ports", "[af_packet][tcp]") {
@@ -257,19 +265,13 @@ TEST_CASE("two namespaces talk TCP through two af_packet ports", "[af_packet][tc
 }
 
 TEST_CASE("a tap is the host's leg: TCP to a namespace and back", "[tap][tcp]") {
-    if (!enter_private_network()) {
-        WARN("skipped: making a network namespace needs root");
-        return;
-    }
-    if (access("/dev/net/tun", R_OK | W_OK) != 0) {
-        WARN("skipped: no /dev/net/tun");
+    if (!can_make_tap()) {
         return;
     }
     Guest guest;
     REQUIRE(run("ip link add g1 type veth peer name e1 netns " + std::to_string(guest.tid())));
     guest.run_here([&] { CHECK(run("ip link set e1 up && ip addr add 10.0.0.1/24 dev e1")); });
     auto ports = make_ports(1, 4095);
-    const unsigned fds = open_fds();
     const PortId t = add(*ports, "tap0=tap,mac=02:00:00:00:00:77,mtu=1400");
     const PortId b = add(*ports, "b=af_packet,iface=g1");
     REQUIRE((t != kNoPort && b != kNoPort));
@@ -300,6 +302,25 @@ TEST_CASE("a tap is the host's leg: TCP to a namespace and back", "[tap][tcp]") 
     CHECK(seen.largest <= 1414);
     CHECK(seen.wrong_sums == 0);
 
+    for (const PortId id : {t, b}) {
+        CHECK(ports->stats(id)->rx_errors + ports->stats(id)->tx_errors == 0);
+        remove(*ports, id);
+    }
+    CHECK(mbufs_in_use(*ports) == 0);
+    CHECK(run("ip link del g1"));
+}
+
+TEST_CASE("a tap keeps tags, follows into a namespace and leaves nothing behind", "[tap]") {
+    if (!can_make_tap()) {
+        return;
+    }
+    Guest guest;
+    REQUIRE(run("ip link add g1 type veth peer name e1"));
+    auto ports = make_ports();
+    const unsigned fds = open_fds();
+    const PortId t = add(*ports, "tap0=tap,mac=02:00:00:00:00:77,mtu=1400");
+    REQUIRE(t != kNoPort);
+    const auto table = ports->snapshot();
     {
         const RawPeer host("tap0");
         for (const Bytes& frame : {plain(1), plain(2, 1414), with_tag(plain(3), 0x8100, 0x6005),
@@ -336,7 +357,6 @@ TEST_CASE("a tap is the host's leg: TCP to a namespace and back", "[tap][tcp]") 
     CHECK(ports->info(t)->is_gone);
     remove(*ports, t);
     CHECK_FALSE(run("ip link show tap0"));
-    remove(*ports, b);
     for (int i = 0; i < 100; ++i) {
         const PortId id = add(*ports, "tap0=tap");
         REQUIRE(id != kNoPort);
