@@ -35,6 +35,9 @@ Result<void> parse_host_port(std::string_view rest, Remote* remote) {
         const size_t colon = rest.find(':');
         remote->host = std::string(rest.substr(0, colon));
         port = colon == std::string_view::npos ? std::string_view() : rest.substr(colon + 1);
+        if (port.find(':') != std::string_view::npos) {
+            return bad;
+        }
     }
     remote->port = kDefaultPort;
     if (!port.empty()) {

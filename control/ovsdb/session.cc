@@ -140,6 +140,10 @@ void Client::Session::connect_next() {
     status_.remote = remote.text;
     status_.retry_in_ms = 0;
     opened_ms_ = 0;
+    enter(ClientState::kConnecting);
+    if (retry_timer_ != 0) {
+        return;  // the callback asked for a reconnect
+    }
     rpc_ = std::make_unique<JsonRpc>(
         loop_,
         JsonRpc::Options{options_.connect_timeout_ms, options_.probe_interval_ms,
@@ -152,9 +156,7 @@ void Client::Session::connect_next() {
     const Result<void> begun = rpc_->connect(remote, options_.tls);
     if (!begun) {
         drop(begun.error());
-        return;
     }
-    enter(ClientState::kConnecting);
 }
 
 void Client::Session::close_rpc() {
