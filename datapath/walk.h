@@ -97,12 +97,12 @@ private:
     // walk_output.cc
     void output(bool remote);
     void output_group(const Group& group, bool remote);
+    void output_members(const std::vector<uint32_t>& members, bool remote);
     void output_port(uint32_t key, bool remote, bool in_group);
     void output_tunnel(uint32_t tunnel, bool remote);
     void deliver(const LogicalPort& port, bool in_group);
     void logical_to_physical();
     void reenter(const LogicalPort& port);
-    void enter_egress();
     bool from_localport() const;
 
     void record(TraceRecord::Kind kind, uint32_t target = 0, uint32_t count = 0);

@@ -34,31 +34,34 @@ void Walker<kTrace>::output(bool remote) {
 }
 
 template <bool kTrace>
+void Walker<kTrace>::output_members(const std::vector<uint32_t>& members, bool remote) {
+    const Frame saved = f_;
+    const uint32_t flow = flow_;
+    for (const uint32_t member : members) {
+        f_.s.w[kSlotOutport] = member;
+        output_port(member, remote, true);
+        f_ = saved;
+        flow_ = flow;
+    }
+}
+
+/// `remote`: false for packets that came by tunnel, of which only the local part is left to do.
+template <bool kTrace>
 void Walker<kTrace>::output_group(const Group& group, bool remote) {
     const bool tunnels = remote && !from_localport();
     record(TraceRecord::Kind::kReplicate, group.key,
-           static_cast<uint32_t>(group.local.size() +
+           static_cast<uint32_t>(group.local.size() + (remote ? group.here.size() : 0) +
                                  (tunnels ? group.tunnels.size() + group.remote_ports.size() : 0)));
-    const Frame saved = f_;
-    const uint32_t flow = flow_;
-    for (const uint32_t member : group.local) {
-        f_.s.w[kSlotOutport] = member;
-        output_port(member, false, true);
-        f_ = saved;
-        flow_ = flow;
+    if (remote) {
+        output_members(group.here, false);
     }
-    if (!tunnels) {
-        return;
+    if (tunnels) {
+        for (const uint32_t tunnel : group.tunnels) {
+            output_tunnel(tunnel, true);
+        }
+        output_members(group.remote_ports, true);
     }
-    for (const uint32_t tunnel : group.tunnels) {
-        output_tunnel(tunnel, true);
-    }
-    for (const uint32_t member : group.remote_ports) {
-        f_.s.w[kSlotOutport] = member;
-        output_port(member, true, true);
-        f_ = saved;
-        flow_ = flow;
-    }
+    output_members(group.local, false);
 }
 
 template <bool kTrace>

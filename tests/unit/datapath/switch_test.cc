@@ -178,7 +178,7 @@ TEST_CASE("a group reaches its members but not the sender", "[datapath]") {
         world.vif(ls, i + 1u, i);
         world.entry(i, ls, i + 1u);
     }
-    ls.groups[32768] = Group{32768, {1, 2, 3, 4}, {}, {}};
+    ls.groups[32768] = Group{32768, {}, {1, 2, 3, 4}, {}, {}};
     world.rule(ls, kIngress, 0, {eq(kSlotEthDst, 0x0100, 0x0100)},
                {load(kSlotOutport, 32768), output()});
     world.rule(ls, kEgress, 0, {}, {output()});
@@ -208,7 +208,7 @@ TEST_CASE("a group of a thousand members does not lose one", "[datapath]") {
     }
     world.vif(ls, 4000, 0);
     world.entry(0, ls, 4000);
-    ls.groups[32768] = Group{32768, members, {}, {}};
+    ls.groups[32768] = Group{32768, {}, members, {}, {}};
     world.rule(ls, kIngress, 0, {}, {load(kSlotOutport, 32768), output()});
     const uint32_t flow = world.rule(ls, kEgress, 0, {}, {load(kSlotIpTtl, 9, 0xff), output()});
     Lab lab;
@@ -347,7 +347,7 @@ TEST_CASE("nested next is limited, next at the end of a rule is not", "[datapath
     CHECK(lab.take(1).size() == 1);
     lab.send(0, PacketBuilder().eth(kMac1, kMac2).ip4(1, 2).ttl(1).udp(1, 2).payload(9));
     CHECK(lab.drops(Drop::k_walk_too_deep) == 1);
-    CHECK(lab.take(1).size() == limits::kMaxWalkDepth);
+    CHECK(lab.take(1).size() == limits::kMaxWalkDepth + 1);
 }
 
 TEST_CASE("what a port does not take is counted and freed", "[datapath]") {
