@@ -21,6 +21,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lib/base/event_loop.h"
@@ -79,6 +80,11 @@ struct ControlHooks {
     /// The full list whenever it changes; the slow path asks each with backoff until it is gone
     /// from the list. May be empty.
     std::function<void(const std::vector<ResolveRequest>&)> resolve;
+    /// RcuDomain::retire. With flow_counter it lets ids of logical flows be used again; without
+    /// the two they only grow.
+    std::function<void(std::function<void()>)> after_grace;
+    /// Sum over workers of FlowCounters::read: packets, bytes.
+    std::function<std::pair<uint64_t, uint64_t>(uint32_t flow)> flow_counter;
 };
 
 /// For people: `status` and tests.
@@ -145,11 +151,14 @@ public:
     /// Name of a logical port, of a remote chassis by tunnel index: "" if unknown.
     std::string logical_port_name(uint32_t datapath_key, uint32_t port_key) const;
     std::string tunnel_name(uint32_t tunnel) const;
+    /// Ids of the logical flows of a local datapath (index into Pipeline::flows).
+    std::vector<uint32_t> flows_of(uint32_t datapath_key) const;
     /// Compiles everything anew. For tests and for people who doubt.
     void rebuild();
 
 private:
     struct Impl;
+    void flush_learning();
     std::unique_ptr<Impl> impl_;
 };
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "control/compile/compile.h"
 #include "lib/base/result.h"
 #include "lib/program/pipeline.h"
 #include "lib/program/ports.h"
@@ -49,5 +50,9 @@ struct OfflinePipeline {
 /// Ports that the file binds to `chassis` and `ports` does not name get no physical port: packets
 /// to them drop as unbound_port.
 Result<OfflinePipeline> build_pipeline(const OfflineRequest& request);
+
+/// Tells `listener` every compiler pass over one datapath (name, UUID or tunnel key).
+Result<void> list_passes(const OfflineRequest& request, const std::string& datapath,
+                         compile::PassListener* listener);
 
 }  // namespace sluice

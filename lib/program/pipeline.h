@@ -123,6 +123,9 @@ struct FlowInfo {
     uint16_t priority;
     std::shared_ptr<const std::string> match;
     std::shared_ptr<const std::string> actions;
+    /// Counted under this id before the flow had it: readers of FlowCounters subtract.
+    uint64_t base_packets = 0;
+    uint64_t base_bytes = 0;
 };
 
 struct Pipeline {

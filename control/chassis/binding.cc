@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/chassis/binding.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace sluice::chassis {
+namespace {
+
+using sb::PortBinding;
+using sb::PortType;
+
+enum class CanBind { kNo, kMain, kAdditional };
+
+bool contains(const std::vector<Uuid>& list, const Uuid& uuid) {
+    return std::find(list.begin(), list.end(), uuid) != list.end();
+}
+
+/// For databases that lack the requested_chassis column: the option's text, "main,additional...".
+CanBind can_bind_by_option(const std::string& option, const Identity& identity) {
+    size_t start = 0;
+    for (bool is_first = true; start <= option.size(); is_first = false) {
+        const size_t comma = std::min(option.find(',', start), option.size());
+        const std::string name = option.substr(start, comma - start);
+        if (name == identity.name || (!identity.hostname.empty() && name == identity.hostname)) {
+            return is_first ? CanBind::kMain : CanBind::kAdditional;
+        }
+        start = comma + 1;
+    }
+    return CanBind::kNo;
+}
+
+class Planner {
+public:
+    Planner(const sb::Mirror& mirror, const Attachments& attachments, const Identity& identity)
+        : mirror_(mirror), attachments_(attachments), identity_(identity) {
+        const sb::Chassis* self = mirror.chassis_by_name(identity.name);
+        self_ = self ? self->uuid : Uuid{};
+    }
+
+    BindingPlan make() {
+        for (const auto& [uuid, port] : mirror_.ports.rows()) {
+            consider(*port);
+        }
+        std::sort(plan_.refused.begin(), plan_.refused.end());
+        return std::move(plan_);
+    }
+
+private:
+    CanBind can_bind(const PortBinding& port) const {
+        if (!port.requested_chassis.is_zero() && port.requested_chassis == self_) {
+            return CanBind::kMain;
+        }
+        if (!self_.is_zero() && contains(port.requested_additional_chassis, self_)) {
+            return CanBind::kAdditional;
+        }
+        const std::string& option = port.option("requested-chassis");
+        return option.empty() ? CanBind::kMain : can_bind_by_option(option, identity_);
+    }
+
+    void claim_vif(const PortBinding& port, const Attachments::Vif* vif) {
+        if (!vif) {
+            return;
+        }
+        const CanBind can = can_bind(port);
+        if (can == CanBind::kNo) {
+            plan_.refused.push_back(fmt::format("{}: requested-chassis is {}", port.logical_port,
+                                                port.option("requested-chassis")));
+            return;
+        }
+        plan_.claims[port.uuid] = {can == CanBind::kAdditional, vif->encap_ip};
+    }
+
+    /// The interface that carries `parent`, provided that the parent itself may be bound here.
+    const Attachments::Vif* parent_vif(const std::string& parent) const {
+        const Attachments::Vif* vif = attachments_.vif(parent);
+        const PortBinding* row = mirror_.port(parent);
+        return vif && row && row->type == PortType::kVif && can_bind(*row) != CanBind::kNo
+                   ? vif
+                   : nullptr;
+    }
+
+    void claim_ha(const PortBinding& port) {
+        const auto order = ha_order(mirror_, port);
+        for (size_t i = 0; i < order.size(); ++i) {
+            if (order[i]->name != identity_.name) {
+                continue;
+            }
+            if (i == 0) {
+                plan_.claims[port.uuid] = {};
+            } else {
+                plan_.standby.insert(port.datapath);
+            }
+            return;
+        }
+    }
+
+    void consider(const PortBinding& port) {
+        switch (port.type) {
+        case PortType::kVif:
+            if (port.is_container()) {
+                if (port.tag != 0) {
+                    claim_vif(port, parent_vif(port.parent_port));
+                }
+            } else {
+                claim_vif(port, attachments_.vif(port.logical_port));
+            }
+            break;
+        case PortType::kVirtual:
+            if (!port.virtual_parent.empty()) {
+                claim_vif(port, parent_vif(port.virtual_parent));
+            }
+            break;
+        case PortType::kL3Gateway:
+            if (port.option("l3gateway-chassis") == identity_.name) {
+                plan_.claims[port.uuid] = {};
+            }
+            break;
+        case PortType::kL2Gateway:
+            if (port.option("l2gateway-chassis") == identity_.name) {
+                plan_.claims[port.uuid] = {};
+            }
+            break;
+        case PortType::kChassisRedirect:
+        case PortType::kExternal: claim_ha(port); break;
+        case PortType::kPatch:
+        case PortType::kLocalnet:
+        case PortType::kLocalport:
+        case PortType::kVtep:
+        case PortType::kRemote:
+        case PortType::kUnknown: break;
+        }
+    }
+
+    const sb::Mirror& mirror_;
+    const Attachments& attachments_;
+    const Identity& identity_;
+    Uuid self_;
+    BindingPlan plan_;
+};
+
+}  // namespace
+
+std::vector<const sb::Chassis*> ha_order(const sb::Mirror& mirror, const PortBinding& port) {
+    std::vector<std::pair<int, const sb::Chassis*>> members;
+    const auto add = [&](const Uuid& chassis, int priority) {
+        if (const sb::Chassis* row = mirror.chassis.find(chassis)) {
+            members.emplace_back(priority, row);
+        }
+    };
+    if (const sb::HaChassisGroup* group = mirror.ha_groups.find(port.ha_chassis_group)) {
+        for (const Uuid& uuid : group->members) {
+            if (const sb::HaChassis* member = mirror.ha_chassis.find(uuid)) {
+                add(member->chassis, member->priority);
+            }
+        }
+    } else {
+        for (const Uuid& uuid : port.gateway_chassis) {
+            if (const sb::GatewayChassis* member = mirror.gateway_chassis.find(uuid)) {
+                add(member->chassis, member->priority);
+            }
+        }
+    }
+    std::sort(members.begin(), members.end(), [](const auto& a, const auto& b) {
+        return a.first != b.first ? a.first > b.first : a.second->name < b.second->name;
+    });
+    std::vector<const sb::Chassis*> order;
+    for (const auto& [priority, row] : members) {
+        order.push_back(row);
+    }
+    return order;
+}
+
+BindingPlan plan_bindings(const sb::Mirror& mirror, const Attachments& attachments,
+                          const Identity& identity) {
+    return Planner(mirror, attachments, identity).make();
+}
+
+}  // namespace sluice::chassis

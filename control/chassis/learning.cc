@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/chassis/learning.h"
+
+#include <chrono>
+
+#include "lib/base/log.h"
+
+namespace sluice::chassis {
+namespace {
+
+SLUICE_LOG_MODULE(learning);
+
+using ovsdb::Datum;
+
+int64_t wall_ms() {
+    using namespace std::chrono;
+    return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+const sb::PortBinding* Learning::port(uint32_t datapath_key, uint32_t port_key) const {
+    const sb::DatapathBinding* datapath = mirror_->datapath_by_key(datapath_key);
+    return datapath ? mirror_->port_by_key(datapath->uuid, port_key) : nullptr;
+}
+
+bool Learning::learn_mac(uint32_t datapath_key, uint32_t port_key, const physical::IpAddress& ip,
+                         const Mac& mac) {
+    const sb::PortBinding* row = port(datapath_key, port_key);
+    if (!row || macs_.size() >= kMaxWaiting) {
+        return false;
+    }
+    const sb::MacBinding* known = mirror_->mac_binding(row->logical_port, to_string(ip));
+    if (known && known->mac == to_string(mac)) {
+        return false;
+    }
+    macs_[{datapath_key, port_key, ip}] = mac;
+    return true;
+}
+
+bool Learning::learn_fdb(uint32_t datapath_key, uint32_t port_key, const Mac& mac) {
+    if (!port(datapath_key, port_key) || fdb_.size() >= kMaxWaiting) {
+        return false;
+    }
+    const sb::Fdb* known = mirror_->fdb_entry(datapath_key, to_string(mac));
+    if (known && known->port_key == port_key) {
+        return false;
+    }
+    fdb_[{datapath_key, mac}] = port_key;
+    return true;
+}
+
+void Learning::write_mac(const MacKey& key, const Mac& mac, ovsdb::Transaction* txn) const {
+    const sb::PortBinding* row = port(key.datapath, key.port);
+    if (!row) {
+        return;
+    }
+    const std::string ip = to_string(key.ip);
+    const sb::MacBinding* known = mirror_->mac_binding(row->logical_port, ip);
+    if (known && known->mac == to_string(mac)) {
+        return;
+    }
+    ovsdb::NamedColumns columns{{"mac", Datum(to_string(mac))}};
+    if (client_->schema()->has_column("MAC_Binding", "timestamp")) {
+        columns.emplace_back("timestamp", Datum(wall_ms()));
+    }
+    if (known) {
+        txn->verify_exists("MAC_Binding", known->uuid);
+        txn->update("MAC_Binding", known->uuid, columns);
+        return;
+    }
+    txn->verify_none("MAC_Binding",
+                     {{"logical_port", "==", Datum(row->logical_port)}, {"ip", "==", Datum(ip)}});
+    txn->verify_exists("Datapath_Binding", row->datapath);
+    columns.emplace_back("logical_port", Datum(row->logical_port));
+    columns.emplace_back("ip", Datum(ip));
+    columns.emplace_back("datapath", ovsdb::uuid_set({row->datapath}));
+    txn->insert("MAC_Binding", columns);
+}
+
+void Learning::write_fdb(const FdbKey& key, uint32_t port_key, ovsdb::Transaction* txn) const {
+    const std::string mac = to_string(key.mac);
+    const sb::Fdb* known = mirror_->fdb_entry(key.datapath, mac);
+    if (known && known->port_key == port_key) {
+        return;
+    }
+    const Datum datapath(int64_t{key.datapath});
+    const ovsdb::NamedColumns columns{{"port_key", Datum(int64_t{port_key})}};
+    if (known) {
+        txn->verify_exists("FDB", known->uuid);
+        txn->update("FDB", known->uuid, columns);
+        return;
+    }
+    txn->verify_none("FDB", {{"mac", "==", Datum(mac)}, {"dp_key", "==", datapath}});
+    txn->insert("FDB", {{"mac", Datum(mac)}, {"dp_key", datapath}, columns[0]});
+}
+
+void Learning::flush() {
+    if (is_busy_ || !has_waiting() || !client_->synced()) {
+        return;
+    }
+    ovsdb::Transaction txn;
+    auto macs = std::exchange(macs_, {});
+    auto fdb = std::exchange(fdb_, {});
+    size_t room = kBatch;
+    for (auto it = macs.begin(); it != macs.end() && room > 0; it = macs.erase(it), --room) {
+        write_mac(it->first, it->second, &txn);
+    }
+    for (auto it = fdb.begin(); it != fdb.end() && room > 0; it = fdb.erase(it), --room) {
+        write_fdb(it->first, it->second, &txn);
+    }
+    macs_ = std::move(macs);
+    fdb_ = std::move(fdb);
+    if (txn.empty()) {
+        return;
+    }
+    is_busy_ = true;
+    client_->commit(txn, [this](const ovsdb::TxnResult& result) {
+        is_busy_ = false;
+        if (!result.committed()) {
+            // Whatever was not written is learnt again from the next packet.
+            LOG_INFO_RL("learnt addresses were not written: {}", result.error);
+        }
+        on_done_();
+    });
+}
+
+}  // namespace sluice::chassis

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is reported to the local database, and to people.
+#include <fmt/format.h>
+#include <net/if.h>
+
+#include "control/control_plane_impl.h"
+
+namespace sluice {
+
+std::optional<bool> ControlPlane::Impl::installed_state(const vswitch::WantedPort& port) const {
+    const auto* bridge = contents()->bridge(port.bridge);
+    const vswitch::Interface* interface = nullptr;
+    for (const vswitch::Interface& row :
+         bridge ? bridge->interfaces : std::vector<vswitch::Interface>()) {
+        if (row.uuid == port.interface) {
+            interface = &row;
+            break;
+        }
+    }
+    if (!interface) {
+        return std::nullopt;
+    }
+    const bool is_said = interface->external_ids.contains("ovn-installed");
+    const auto owner = iface_owner.find(port.iface_id);
+    const bool is_owner = owner != iface_owner.end() && owner->second == port.spec.name;
+    const sb::PortBinding* row = is_owner ? mirror.port(port.iface_id) : nullptr;
+    const chassis::Identity identity{settings.chassis, settings.hostname};
+    if (!sb || !sb->synced()) {
+        return std::nullopt;  // an outage of the Southbound changes nothing
+    }
+    const bool is_up =
+        row && builder.plan().has(row->uuid) && claims && claims->is_up(*row, identity);
+    if (is_up && !is_complete() && !is_said) {
+        return std::nullopt;
+    }
+    return is_up == is_said ? std::nullopt : std::optional(is_up);
+}
+
+vswitch::InterfaceState ControlPlane::Impl::interface_state(const vswitch::WantedPort& port) {
+    vswitch::InterfaceState state;
+    const PortId id = plugger.id(port.spec.name);
+    state.error = plugger.error(port.spec.name);
+    if (id == kNoPort) {
+        if (!state.error.empty()) {
+            state.ofport = -1;
+        }
+    } else {
+        state.ofport = int64_t{id} + 1;
+        state.link_up = ports.link_up(id);
+        state.mac = ports.mac(id);
+        state.mtu = ports.mtu(id);
+        if (!port.kernel_name.empty()) {
+            state.ifindex = if_nametoindex(port.kernel_name.c_str());
+        }
+        if (const auto it = stats.find(id); it != stats.end()) {
+            state.stats = it->second;
+        }
+    }
+    if (!port.iface_id.empty()) {
+        state.installed = installed_state(port);
+    }
+    return state;
+}
+
+void ControlPlane::Impl::report_interfaces() {
+    if (!ovs || !ovs->is_known()) {
+        return;
+    }
+    std::map<Uuid, vswitch::InterfaceState> states;
+    for (const vswitch::WantedPort& port : plugger.wanted()) {
+        if (!port.interface.is_zero()) {
+            states[port.interface] = interface_state(port);
+        }
+    }
+    const auto wanted =
+        vswitch::wanted_ports(contents(), settings, options.ports, options.system_is_dummy);
+    for (const auto& [uuid, ofport] : wanted.passive) {
+        states[uuid].ofport = ofport;
+    }
+    ovs->report(states, !plugger.has_replacements());
+}
+
+std::vector<PortBindingStatus> ControlPlane::Impl::port_status() const {
+    std::vector<PortBindingStatus> list;
+    for (const vswitch::WantedPort& port : plugger.wanted()) {
+        PortBindingStatus status;
+        status.name = port.spec.name;
+        status.id = plugger.id(port.spec.name);
+        status.logical_port = port.iface_id;
+        status.error = plugger.error(port.spec.name);
+        bool is_mapped = !port.physnet.empty();
+        for (const auto& [network, bridge] : settings.bridge_mappings) {
+            is_mapped = is_mapped || (!port.bridge.empty() && bridge == port.bridge);
+        }
+        if (!port.iface_id.empty()) {
+            status.role = "vif";
+        } else if (underlay.underlay_of(status.id)) {
+            status.role = is_mapped ? "underlay+localnet" : "underlay";
+        } else {
+            status.role = is_mapped ? "localnet" : "unused";
+        }
+        list.push_back(std::move(status));
+    }
+    return list;
+}
+
+}  // namespace sluice

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+// One round of the control plane.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <tuple>
+
+#include "control/control_plane_impl.h"
+#include "lib/base/log.h"
+
+namespace sluice {
+namespace {
+
+SLUICE_LOG_MODULE(control);
+
+bool equal(const ResolveRequest& a, const ResolveRequest& b) {
+    return std::tie(a.port, a.src_mac, a.ip6, a.src4, a.target4, a.src6, a.target6) ==
+           std::tie(b.port, b.src_mac, b.ip6, b.src4, b.target4, b.src6, b.target6);
+}
+
+}  // namespace
+
+void ControlPlane::Impl::run() {
+    is_scheduled = false;
+    if (is_stopping) {
+        return;
+    }
+    refresh_settings();
+    plug();
+    refresh_underlay();
+    connect();
+    if (is_sb_known()) {
+        publish();
+    }
+    unplug();
+    if (is_sb_known()) {
+        set_conditions();
+        write_southbound();
+    }
+    report_interfaces();
+}
+
+void ControlPlane::Impl::refresh_settings() {
+    static const sb::StringMap kNone;
+    if (ovs && !ovs->is_known()) {
+        return;
+    }
+    settings = vswitch::make_settings(ovs ? contents()->external_ids : kNone, options.external_ids,
+                                      options.chassis_name);
+    settings.encap.legacy_option = options.legacy_geneve_tx;
+    if (!options.sb_remote.empty()) {
+        settings.sb_remote = options.sb_remote;
+    }
+    std::vector<std::string> problems = settings.problems;
+    if (settings.chassis.empty()) {
+        problems.push_back("no chassis name: set external_ids:system-id (or --system-id)");
+    } else if (settings.sb_remote.empty()) {
+        problems.push_back("no Southbound database: set external_ids:ovn-remote (or --sb)");
+    } else if (settings.encap_types.empty() || settings.encap_ips.empty()) {
+        problems.push_back(
+            "not registered: set external_ids:ovn-encap-type and ovn-encap-ip (or --encap-ip)");
+    }
+    for (const std::string& problem : problems) {
+        if (told_problems.insert(problem).second) {
+            LOG_WARN("{}", problem);
+        }
+    }
+    if (ovs) {
+        ovs->create_bridge(settings.bridge, settings.bridge_datapath_type);
+    }
+}
+
+void ControlPlane::Impl::plug() {
+    if (ovs && !ovs->is_known()) {
+        return;
+    }
+    auto wanted =
+        vswitch::wanted_ports(contents(), settings, options.ports, options.system_is_dummy);
+    if (plugger.open(std::move(wanted.ports), EventLoop::now_ms())) {
+        hooks.ports_changed({});
+    }
+}
+
+void ControlPlane::Impl::unplug() {
+    const bool again = plugger.has_replacements();
+    std::vector<Retire> closures = plugger.close();
+    if (!closures.empty()) {
+        hooks.ports_changed(std::move(closures));
+    }
+    if (again) {
+        schedule();
+    }
+}
+
+void ControlPlane::Impl::refresh_underlay() {
+    std::vector<physical::Device> devices;
+    std::set<std::string> configured;
+    for (const ConfiguredPort& port : options.ports) {
+        if (port.underlay) {
+            configured.insert(port.spec.name);
+        }
+    }
+    for (const vswitch::WantedPort& port : plugger.wanted()) {
+        const PortId id = plugger.id(port.spec.name);
+        if (id == kNoPort || port.is_integration) {
+            continue;
+        }
+        if (port.bridge.empty() && !configured.contains(port.spec.name)) {
+            continue;
+        }
+        const Mac mac = port.mac.is_zero() ? ports.mac(id) : port.mac;
+        devices.push_back(
+            {port.spec.name, port.bridge, port.kernel_name, id, mac.to_u64(), ports.mtu(id)});
+    }
+    underlay.set_devices(std::move(devices));
+    underlay.expire(EventLoop::now_ms());
+}
+
+chassis::Attachments ControlPlane::Impl::attachments() {
+    chassis::Attachments here;
+    std::map<std::string, std::vector<const vswitch::WantedPort*>> by_iface;
+    std::map<std::string, std::vector<const vswitch::WantedPort*>> by_bridge;
+    for (const vswitch::WantedPort& port : plugger.wanted()) {
+        if (plugger.id(port.spec.name) == kNoPort) {
+            continue;
+        }
+        if (!port.iface_id.empty()) {
+            by_iface[port.iface_id].push_back(&port);
+        }
+        if (!port.is_integration && !port.bridge.empty()) {
+            by_bridge[port.bridge].push_back(&port);
+        }
+        if (!port.physnet.empty()) {
+            here.physnets[port.physnet] = plugger.id(port.spec.name);
+        }
+    }
+    std::erase_if(iface_owner, [&](const auto& entry) { return !by_iface.contains(entry.first); });
+    for (const auto& [iface_id, list] : by_iface) {
+        std::string& owner = iface_owner[iface_id];
+        auto first = std::find_if(list.begin(), list.end(),
+                                  [&](const auto* port) { return port->spec.name == owner; });
+        first = first == list.end() ? list.begin() : first;
+        owner = (*first)->spec.name;
+        for (const vswitch::WantedPort* port : list) {
+            const std::string text =
+                fmt::format("interface {}: iface-id {} is in use by interface {} already; ignored",
+                            port->spec.name, iface_id, owner);
+            if (port != *first && told_problems.insert(text).second) {
+                LOG_WARN("{}", text);
+            }
+        }
+        here.vifs[iface_id] = {plugger.id(owner), owner, (*first)->encap_ip};
+    }
+    for (const auto& [network, bridge] : settings.bridge_mappings) {
+        const auto it = by_bridge.find(bridge);
+        if (it == by_bridge.end()) {
+            continue;
+        }
+        here.physnets[network] = plugger.id(it->second.front()->spec.name);
+        const std::string text =
+            fmt::format("bridge {} of network {} has several ports; only {} is used", bridge,
+                        network, it->second.front()->spec.name);
+        if (it->second.size() > 1 && told_problems.insert(text).second) {
+            LOG_WARN("{}", text);
+        }
+    }
+    return here;
+}
+
+BuildInputs ControlPlane::Impl::inputs() {
+    return {{settings.chassis, settings.hostname}, attachments(), settings.encap};
+}
+
+void ControlPlane::Impl::connect() {
+    if (settings.sb_remote.empty() || settings.chassis.empty()) {
+        return;
+    }
+    ovsdb::TlsFiles tls{options.tls.private_key, options.tls.certificate, options.tls.ca_cert};
+    if (ovs && !contents()->certificate.empty()) {
+        tls = {contents()->private_key, contents()->certificate, contents()->ca_cert};
+    }
+    const auto same_tls = [&] {
+        return tls.private_key == session_tls.private_key &&
+               tls.certificate == session_tls.certificate && tls.ca_cert == session_tls.ca_cert;
+    };
+    if (!sb || !same_tls()) {
+        session_remote = settings.sb_remote;
+        session_tls = tls;
+        open_session();
+        return;
+    }
+    sb->set_probe_interval(settings.probe_interval_ms);
+    if (session_remote != settings.sb_remote) {
+        session_remote = settings.sb_remote;
+        LOG_INFO("Southbound remote is now {}", session_remote);
+        if (const auto set = sb->set_remotes(session_remote); !set) {
+            LOG_ERR("ovn-remote: {}", set.error().message);
+        }
+    }
+}
+
+void ControlPlane::Impl::open_session() {
+    ovsdb::ClientOptions client_options;
+    client_options.database = "OVN_Southbound";
+    client_options.remotes = session_remote;
+    client_options.tls = session_tls;
+    client_options.tables = sb::table_specs();
+    client_options.probe_interval_ms = settings.probe_interval_ms;
+    conditions = sb::conditions({settings.monitor_all, settings.chassis, {}, {}}, mirror);
+    for (const auto& [table, condition] : conditions) {
+        client_options.tables[table].condition = condition;
+    }
+    const auto again = [this] { schedule(); };
+    // A session is replaced whole (other TLS files): what it wrote last is asked for again.
+    registrar.reset();
+    claims.reset();
+    learning.reset();
+    sb = std::make_unique<ovsdb::Client>(
+        &loop, std::move(client_options),
+        ovsdb::Client::Callbacks{[this](const ovsdb::Update& update) { take(update); },
+                                 [this](const ovsdb::Status&) { schedule(); }});
+    registrar = std::make_unique<chassis::Registrar>(sb.get(), &mirror, again);
+    claims = std::make_unique<chassis::PortClaims>(sb.get(), &mirror, again);
+    learning = std::make_unique<chassis::Learning>(sb.get(), &mirror, again);
+    session_is_new = true;
+    conditions_in_force = 0;
+    if (const auto started = sb->start(); !started) {
+        LOG_ERR("Southbound remote {}: {}", session_remote, started.error().message);
+    }
+}
+
+void ControlPlane::Impl::take(const ovsdb::Update& update) {
+    if (session_is_new) {
+        session_is_new = false;
+        if (mirror_known) {
+            mirror = sb::Mirror();
+            builder.forget();
+        }
+    }
+    mirror.apply(update);
+    conditions_in_force = update.condition_seq;
+    mirror_known = true;
+    schedule();
+}
+
+bool ControlPlane::Impl::is_complete() const {
+    return sb && sb->synced() && conditions_in_force >= sb->condition_seq();
+}
+
+void ControlPlane::Impl::publish() {
+    const auto start = std::chrono::steady_clock::now();
+    auto pipeline = builder.update(inputs());
+    mirror.forget_changes();
+    if (pipeline) {
+        if (hooks.reserve_flows) {
+            hooks.reserve_flows(pipeline->flow_count);
+        }
+        current = pipeline.get();
+        ++publishes;
+        hooks.publish(std::move(pipeline));
+        log_errors();
+        last_build_ms =
+            std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+                .count();
+        LOG_DBG("published {} in {:.1f} ms", current->sequence, last_build_ms);
+    }
+    recycle_flow_ids();
+    auto wanted = underlay.wanted(EventLoop::now_ms());
+    if (hooks.resolve &&
+        !std::equal(wanted.begin(), wanted.end(), resolving.begin(), resolving.end(), equal)) {
+        resolving = std::move(wanted);
+        hooks.resolve(resolving);
+    }
+}
+
+void ControlPlane::Impl::recycle_flow_ids() {
+    auto ids = builder.flows().take_retired();
+    if (ids.empty() || !hooks.after_grace || !hooks.flow_counter) {
+        return;
+    }
+    hooks.after_grace([this, ids = std::move(ids), still = std::weak_ptr<bool>(alive)] {
+        if (still.expired()) {
+            return;
+        }
+        for (const uint32_t id : ids) {
+            const auto [packets, bytes] = hooks.flow_counter(id);
+            builder.flows().recycle(id, packets, bytes);
+        }
+    });
+}
+
+void ControlPlane::Impl::log_errors() {
+    auto errors = builder.flow_errors();
+    for (const auto& [uuid, text] : errors) {
+        const auto it = told_flow_errors.find(uuid);
+        if (it == told_flow_errors.end() || it->second != text) {
+            LOG_WARN_RL("{}", text);
+        }
+    }
+    told_flow_errors = std::move(errors);
+    for (const std::string& text : builder.port_errors()) {
+        if (told_problems.insert(text).second) {
+            LOG_INFO("{}", text);
+        }
+    }
+}
+
+void ControlPlane::Impl::set_conditions() {
+    sb::Interest interest;
+    interest.everything = settings.monitor_all;
+    interest.chassis = settings.chassis;
+    for (const vswitch::WantedPort& port : plugger.wanted()) {
+        if (!port.iface_id.empty()) {
+            interest.iface_ids.insert(port.iface_id);
+        }
+    }
+    interest.datapaths = builder.local_datapaths();
+    for (auto& [table, condition] : sb::conditions(interest, mirror)) {
+        std::erase_if(condition.clauses, [&](const ovsdb::Clause& clause) {
+            const std::string& name = sb->replica().spec(table).name;
+            return !sb->schema() || !sb->schema()->has_column(name, clause.column);
+        });
+        ovsdb::Condition& known = conditions[table];
+        if (known != condition) {
+            known = condition;
+            sb->set_condition(table, condition);
+        }
+    }
+}
+
+void ControlPlane::Impl::write_southbound() {
+    if (!sb->synced()) {
+        return;
+    }
+    const vswitch::Bridge* bridge = ovs ? contents()->bridge(settings.bridge) : nullptr;
+    const std::string& type =
+        bridge && !bridge->datapath_type.empty() ? bridge->datapath_type : std::string("netdev");
+    const std::vector<std::string> iface_types = {"dpdk",  "geneve", "internal",
+                                                  "patch", "system", "tap"};
+    registrar->reconcile(settings, type, fmt::format("{}", fmt::join(iface_types, ",")),
+                         EventLoop::now_ms());
+    const bool is_ready = is_complete() && current;
+    const int64_t wait_ms = claims->reconcile(builder.plan(), {settings.chassis, settings.hostname},
+                                              is_ready, EventLoop::now_ms());
+    if (wait_ms > 0) {
+        schedule_in(wait_ms);
+    }
+    if (const sb::SbGlobal* global = mirror.global(); global && is_ready) {
+        registrar->acknowledge(settings.chassis, global->nb_cfg);
+    }
+}
+
+}  // namespace sluice

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// DatapathNames: what names in a datapath's logical flows mean on this chassis.
+//
+// A short-lived look into a View, made for one call of the compiler. `signature()` is the part of
+// it that ports and groups decide: when a name's entry differs from the last compile, the tables
+// that mention the name have to be compiled again.
+// Threads: control.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/compile/compile.h"
+#include "control/physical/view.h"
+
+namespace sluice::physical {
+
+struct NameMeaning {
+    uint32_t key = 0;
+    bool can_enter = false;
+    bool operator==(const NameMeaning&) const = default;
+};
+using Signature = std::map<std::string, NameMeaning, std::less<>>;
+
+/// Ports and groups of a datapath by name.
+Signature signature_of(const View& view, const Uuid& datapath);
+
+class DatapathNames final : public compile::Names {
+public:
+    DatapathNames(const View& view, const Signature& signature);
+
+    std::optional<uint32_t> port_key(std::string_view name) const override;
+    const std::vector<std::string>* address_set(std::string_view name) const override;
+    const std::vector<std::string>* port_group(std::string_view name) const override;
+    bool is_chassis_resident(std::string_view port) const override;
+    const std::string* template_var(std::string_view name) const override;
+    bool inport_possible(uint32_t key) const override;
+
+private:
+    const View& view_;
+    const Signature& signature_;
+    std::map<uint32_t, bool> can_enter_;
+};
+
+}  // namespace sluice::physical

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tunnels: one per way to a remote chassis, with its prebuilt outer header.
+//
+// Every other chassis of our transport zones has one for each encap of the best type that both
+// sides speak (geneve before stt before vxlan; only geneve is sent today, so a chassis without it
+// has none and its ports are Reach::kNoTunnel). Indices stay while the tunnel exists and are
+// reused afterwards: physical_generation of the pipeline guards caches.
+// The receiver's Encap.options:csum says whether we send outer checksums; DSCP and DF come from our
+// own external_ids, as with the reference.
+// Threads: control.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/physical/underlay.h"
+#include "control/sb/mirror.h"
+#include "lib/program/tunnel.h"
+
+namespace sluice::physical {
+
+/// How we encapsulate, from external_ids (vswitch/settings.h) and options.
+struct EncapSettings {
+    std::string chassis;             ///< our name
+    std::vector<std::string> types;  ///< in the order given
+    std::vector<IpAddress> ips;      ///< in the order given
+    std::vector<std::string> zones;  ///< ovn-transport-zones
+    std::optional<uint8_t> tos;      ///< outer TOS byte; nullopt with tos_inherit false: 0
+    bool tos_inherit = false;
+    bool df = true;
+    bool legacy_option = false;
+    bool operator==(const EncapSettings&) const = default;
+};
+
+class Tunnels {
+public:
+    /// Brings the list in line with the mirror and the underlay. True when a tunnel came, went or
+    /// changed; `has_index_change` is set when indices did (ports have to be looked at again).
+    bool update(const sb::Mirror& mirror, const EncapSettings& settings, UnderlayModel* underlay,
+                bool* has_index_change);
+
+    /// Tunnel towards a chassis; `encap` picks among several, zero takes the first.
+    std::optional<uint32_t> find(const Uuid& chassis, const Uuid& encap) const;
+    /// By index, null where one went away.
+    const std::vector<std::shared_ptr<const Tunnel>>& list() const { return tunnels_; }
+    /// "hv2@192.168.0.2", "" where one went away.
+    const std::string& name(uint32_t index) const;
+
+private:
+    struct Wanted {
+        std::string name;
+        IpAddress remote;
+        bool csum;
+        Uuid chassis;
+        Uuid encap;
+    };
+    std::vector<Wanted> wanted(const sb::Mirror& mirror, const EncapSettings& settings) const;
+    uint32_t take_index(const std::string& name);
+
+    std::map<std::string, uint32_t> index_;  ///< by name
+    std::vector<std::string> names_;
+    std::vector<std::shared_ptr<const Tunnel>> tunnels_;
+    std::map<std::pair<Uuid, Uuid>, uint32_t> by_encap_;
+    std::map<Uuid, uint32_t> by_chassis_;
+};
+
+/// The outer header with all that does not differ between packets.
+Tunnel build_tunnel(const EncapSettings& settings, const NextHop& hop, const IpAddress& remote,
+                    bool csum, uint32_t index);
+
+}  // namespace sluice::physical

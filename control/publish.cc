@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/publish.h"
+
+#include <algorithm>
+
+#include "control/physical/local_datapaths.h"
+
+namespace sluice {
+
+using sb::PortBinding;
+
+PipelineBuilder::PipelineBuilder(const sb::Mirror* mirror, physical::UnderlayModel* underlay)
+    : mirror_(mirror), underlay_(underlay), flows_(mirror, &compiler_) {}
+PipelineBuilder::~PipelineBuilder() = default;
+
+physical::View PipelineBuilder::view(const BuildInputs& inputs) const {
+    return {*mirror_, inputs.attachments, plan_, inputs.identity, tunnels_, index_};
+}
+
+std::unique_ptr<const Pipeline> PipelineBuilder::update(const BuildInputs& inputs) {
+    ++sequence_;
+    plan_round(inputs);
+    const physical::View now = view(inputs);
+    for (auto& [datapath, local] : locals_) {
+        if (local.is_dirty_ports || local.is_dirty_groups) {
+            refresh_signature(now, datapath, &local);
+        }
+    }
+    compile_dirty(now);
+    for (auto& [datapath, local] : locals_) {
+        rebuild_physical(now, datapath, &local);
+    }
+    const bool is_first = !entries_;
+    bool is_physical = update_masks();
+    is_physical = update_lengths() || is_physical;
+    is_physical = update_entries(now) || is_physical || is_tunnels_changed_ || is_first;
+    const bool is_changed =
+        is_physical || is_structure_changed_ ||
+        std::any_of(locals_.begin(), locals_.end(), [](auto& l) { return l.second.is_changed; });
+    inputs_ = inputs;
+    is_fresh_ = false;
+    if (!is_changed) {
+        --sequence_;
+        return nullptr;
+    }
+    if (is_physical) {
+        physical_generation_ = sequence_;
+    }
+    build_datapaths();
+    return assemble();
+}
+
+void PipelineBuilder::plan_round(const BuildInputs& inputs) {
+    const chassis::BindingPlan before = std::move(plan_);
+    plan_ = chassis::plan_bindings(*mirror_, inputs.attachments, inputs.identity);
+    bool has_index_change = false;
+    is_tunnels_changed_ = tunnels_.update(*mirror_, inputs.encap, underlay_, &has_index_change);
+    is_structure_changed_ = false;
+    if (is_fresh_) {
+        for (const auto& [datapath, local] : locals_) {
+            flows_.remove_datapath(datapath);
+        }
+        locals_.clear();
+        local_.clear();
+    }
+    // Flows first: a datapath that comes takes all of its flows below.
+    const auto dirty_flows = flows_.update();
+    update_local_datapaths(inputs);
+    for (const auto& [datapath, bits] : dirty_flows) {
+        if (const auto it = locals_.find(datapath); it != locals_.end()) {
+            it->second.dirty_tables |= bits;
+        }
+    }
+    if (is_fresh_) {
+        return;
+    }
+    mark_claims(before);
+    mark_attachments(inputs);
+    mark_port_rows();
+    mark_other_rows();
+    mark_names(inputs);
+    if (has_index_change || inputs.identity.name != inputs_.identity.name) {
+        mark_all_ports();
+    }
+}
+
+void PipelineBuilder::update_local_datapaths(const BuildInputs& inputs) {
+    std::set<Uuid> now = physical::local_datapaths(*mirror_, plan_, inputs.identity.name);
+    const auto mark_peers = [&](const Uuid& datapath) {
+        for (const Uuid& uuid : mirror_->ports_of(datapath)) {
+            mark_port(mirror_->ports.find(uuid));
+        }
+    };
+    for (const Uuid& datapath : local_) {
+        if (now.contains(datapath)) {
+            continue;
+        }
+        is_structure_changed_ = true;
+        const auto it = locals_.find(datapath);
+        index_used_[it->second.index] = false;
+        index_.erase(datapath);
+        flows_.remove_datapath(datapath);
+        locals_.erase(it);
+        mark_peers(datapath);
+    }
+    for (const Uuid& datapath : now) {
+        if (local_.contains(datapath)) {
+            continue;
+        }
+        is_structure_changed_ = true;
+        Local& local = locals_[datapath];
+        local.row = mirror_->datapaths.rows().at(datapath);
+        if (const auto known = index_.find(datapath); known != index_.end()) {
+            local.index = known->second;
+        } else {
+            const auto hole = std::find(index_used_.begin(), index_used_.end(), false);
+            local.index = static_cast<uint32_t>(hole - index_used_.begin());
+            if (hole == index_used_.end()) {
+                index_used_.push_back(false);
+            }
+            index_used_[local.index] = true;
+            index_[datapath] = local.index;
+        }
+        flows_.add_datapath(datapath);
+        mark_peers(datapath);
+    }
+    for (auto it = index_.begin(); it != index_.end();) {
+        if (now.contains(it->first)) {
+            ++it;
+        } else {
+            index_used_[it->second] = false;
+            it = index_.erase(it);
+        }
+    }
+    local_ = std::move(now);
+}
+
+void PipelineBuilder::compile_dirty(const physical::View& now) {
+    for (auto& [datapath, local] : locals_) {
+        if (local.compiled && !local.dirty_tables.any()) {
+            continue;
+        }
+        const physical::DatapathNames names(now, local.signature);
+        compile::DatapathInput input;
+        input.is_switch = local.row->is_switch();
+        input.names = &names;
+        input.flows = flows_.flows_of(datapath);
+        input.previous = local.compiled.get();
+        input.dirty_tables = local.dirty_tables.bits;
+        local.compiled = std::make_shared<const compile::Compiled>(compiler_.compile(input));
+        local.dirty_tables = {};
+        local.is_changed = true;
+    }
+}
+
+void PipelineBuilder::refresh_signature(const physical::View& now, const Uuid& datapath,
+                                        Local* local) {
+    physical::Signature signature = physical::signature_of(now, datapath);
+    if (signature == local->signature) {
+        return;
+    }
+    const auto note = [&](const std::string& name) {
+        local->dirty_tables |= flows_.mentions(datapath, NameKind::kPort, name);
+        for (const Uuid& group : mirror_->port_groups_with(name)) {
+            local->dirty_tables |= flows_.mentions(datapath, NameKind::kPortGroup,
+                                                   mirror_->port_groups.find(group)->name);
+        }
+    };
+    for (const auto& [name, meaning] : signature) {
+        const auto before = local->signature.find(name);
+        if (before == local->signature.end() || before->second != meaning) {
+            note(name);
+        }
+    }
+    for (const auto& [name, meaning] : local->signature) {
+        if (!signature.contains(name)) {
+            note(name);
+        }
+    }
+    local->signature = std::move(signature);
+}
+
+void PipelineBuilder::rebuild_physical(const physical::View& now, const Uuid& datapath,
+                                       Local* local) {
+    const auto take = [&](auto* slot, auto next) {
+        if (!*slot || !physical::equal(**slot, *next)) {
+            *slot = std::move(next);
+            local->is_changed = true;
+        }
+    };
+    if (local->is_dirty_ports) {
+        take(&local->ports, physical::build_ports(now, datapath));
+    }
+    if (local->is_dirty_ports || local->is_dirty_groups) {
+        take(&local->groups, physical::build_groups(now, datapath, *local->ports));
+    }
+    if (local->is_dirty_neighbors) {
+        take(&local->neighbors, physical::build_neighbors(now, datapath));
+    }
+    local->is_dirty_ports = local->is_dirty_groups = local->is_dirty_neighbors = false;
+}
+
+std::map<Uuid, std::string> PipelineBuilder::flow_errors() const {
+    std::map<Uuid, std::string> errors;
+    for (const auto& [datapath, local] : locals_) {
+        for (const compile::FlowError& error : local.compiled->errors) {
+            errors.emplace(error.uuid, error.text);
+        }
+    }
+    return errors;
+}
+
+std::vector<std::string> PipelineBuilder::port_errors() const {
+    std::vector<std::string> errors = plan_.refused;
+    for (const auto& [datapath, local] : locals_) {
+        errors.insert(errors.end(), local.ports->errors.begin(), local.ports->errors.end());
+    }
+    return errors;
+}
+
+}  // namespace sluice

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// From built parts to the Pipeline.
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <numeric>
+
+#include "control/publish.h"
+
+namespace sluice {
+namespace {
+
+std::shared_ptr<const KeyMask> share_mask(const std::shared_ptr<const KeyMask>& before,
+                                          const SlotMask& reads, bool* is_changed) {
+    const KeyMask mask = key_mask_of(reads);
+    if (before && before->bytes == mask.bytes && before->reads_nd == mask.reads_nd) {
+        return before;
+    }
+    *is_changed = true;
+    return std::make_shared<const KeyMask>(mask);
+}
+
+}  // namespace
+
+// Datapaths that patch ports connect share one mask: what any of their tables looks at.
+bool PipelineBuilder::update_masks() {
+    std::vector<uint32_t> parent(index_used_.size());
+    std::iota(parent.begin(), parent.end(), 0u);
+    const std::function<uint32_t(uint32_t)> root = [&](uint32_t at) {
+        while (parent[at] != at) {
+            at = parent[at] = parent[parent[at]];
+        }
+        return at;
+    };
+    for (const auto& [datapath, local] : locals_) {
+        for (const LogicalPort& port : local.ports->ports) {
+            if (port.reach == Reach::kPatch) {
+                parent[root(local.index)] = root(port.peer_datapath);
+            }
+        }
+    }
+    std::vector<SlotMask> reads(index_used_.size());
+    SlotMask all;
+    for (const auto& [datapath, local] : locals_) {
+        for (const SlotMask& side : local.compiled->reads) {
+            reads[root(local.index)] |= side;
+            all |= side;
+        }
+    }
+    bool is_changed = false;
+    masks_.resize(index_used_.size());
+    for (const auto& [datapath, local] : locals_) {
+        masks_[local.index] =
+            share_mask(masks_[local.index], reads[root(local.index)], &is_changed);
+    }
+    tunnel_mask_ = share_mask(tunnel_mask_, all, &is_changed);
+    return is_changed;
+}
+
+bool PipelineBuilder::update_lengths() {
+    std::vector<uint32_t> lengths;
+    for (const auto& [datapath, local] : locals_) {
+        lengths.insert(lengths.end(), local.compiled->pkt_lens.begin(),
+                       local.compiled->pkt_lens.end());
+    }
+    std::sort(lengths.begin(), lengths.end());
+    lengths.erase(std::unique(lengths.begin(), lengths.end()), lengths.end());
+    return std::exchange(lengths_, lengths) != lengths;
+}
+
+bool PipelineBuilder::update_entries(const physical::View& now) {
+    std::vector<const KeyMask*> masks;
+    for (const auto& mask : masks_) {
+        masks.push_back(mask.get());
+    }
+    auto next = physical::build_entries(now, *underlay_, masks, &entry_ids_);
+    if (entries_ && physical::equal(*entries_, *next)) {
+        return false;
+    }
+    entries_ = std::move(next);
+    return true;
+}
+
+void PipelineBuilder::build_datapaths() {
+    for (auto& [uuid, local] : locals_) {
+        if (!local.is_changed) {
+            continue;
+        }
+        auto datapath = std::make_shared<Datapath>();
+        datapath->key = local.row->tunnel_key;
+        datapath->index = local.index;
+        datapath->generation = sequence_;
+        datapath->is_switch = local.row->is_switch();
+        datapath->uuid = uuid;
+        datapath->name = local.row->name();
+        datapath->tables = local.compiled->tables;
+        datapath->ports = local.ports->by_key;
+        datapath->groups = local.groups->by_key;
+        datapath->neighbors = local.neighbors;
+        std::copy(std::begin(local.compiled->reads), std::end(local.compiled->reads),
+                  std::begin(datapath->reads));
+        datapath->keep = {local.compiled, local.ports, local.groups};
+        local.built = std::move(datapath);
+        local.is_changed = false;
+    }
+}
+
+std::unique_ptr<const Pipeline> PipelineBuilder::assemble() {
+    auto pipeline = std::make_unique<Pipeline>();
+    pipeline->sequence = sequence_;
+    pipeline->physical_generation = physical_generation_;
+    pipeline->datapaths.resize(index_used_.size());
+    std::vector<std::pair<uint32_t, const Datapath*>> by_key;
+    for (const auto& [uuid, local] : locals_) {
+        pipeline->datapaths[local.index] = local.built.get();
+        pipeline->keep.push_back(local.built);
+        by_key.emplace_back(local.built->key, local.built.get());
+    }
+    pipeline->by_key = FlatMap<uint32_t, const Datapath*>(by_key);
+    pipeline->entries = entries_->by_port;
+    pipeline->keep.push_back(entries_);
+    for (const auto& tunnel : tunnels_.list()) {
+        pipeline->tunnels.push_back(tunnel.get());
+        pipeline->keep.push_back(tunnel);
+    }
+    for (const auto& mask : masks_) {
+        pipeline->keep.push_back(mask);
+    }
+    pipeline->tunnel_mask = tunnel_mask_.get();
+    pipeline->keep.push_back(tunnel_mask_);
+    pipeline->pkt_lens = lengths_;
+    if (lengths_.size() > limits::kMaxLenClasses) {
+        pipeline->too_many_pkt_lens = true;
+        pipeline->pkt_lens.resize(limits::kMaxLenClasses);
+    }
+    pipeline->flow_count = flows_.id_limit();
+    pipeline->flows = flows_.list();
+    return pipeline;
+}
+
+}  // namespace sluice

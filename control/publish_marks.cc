@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// From what changed to what has to be built again.
+#include <algorithm>
+
+#include "control/physical/local_datapaths.h"
+#include "control/publish.h"
+
+namespace sluice {
+
+using sb::PortBinding;
+
+void PipelineBuilder::mark_datapath(const Uuid& datapath, bool ports, bool groups, bool neighbors) {
+    const auto it = locals_.find(datapath);
+    if (it != locals_.end()) {
+        it->second.is_dirty_ports |= ports;
+        it->second.is_dirty_groups |= groups;
+        it->second.is_dirty_neighbors |= neighbors;
+    }
+}
+
+void PipelineBuilder::mark_all_ports() {
+    for (auto& [datapath, local] : locals_) {
+        local.is_dirty_ports = local.is_dirty_groups = true;
+    }
+}
+
+void PipelineBuilder::mark_port(const PortBinding* port) {
+    if (!port) {
+        return;
+    }
+    mark_datapath(port->datapath, true, true, true);
+    if (const PortBinding* peer = mirror_->port(port->option("peer"))) {
+        mark_datapath(peer->datapath, true, true, false);
+    }
+}
+
+void PipelineBuilder::mark_claims(const chassis::BindingPlan& before) {
+    const auto mark = [&](const chassis::BindingPlan& a, const chassis::BindingPlan& b) {
+        for (const auto& [uuid, claim] : a.claims) {
+            const auto other = b.claims.find(uuid);
+            const PortBinding* port = mirror_->ports.find(uuid);
+            if (port && (other == b.claims.end() || !(other->second == claim))) {
+                mark_port(port);
+                mark_name(NameKind::kResident, port->logical_port);
+            }
+        }
+    };
+    mark(before, plan_);
+    mark(plan_, before);
+}
+
+void PipelineBuilder::mark_attachments(const BuildInputs& inputs) {
+    if (inputs.attachments.physnets != inputs_.attachments.physnets) {
+        mark_all_ports();
+    }
+    const auto mark = [&](const chassis::Attachments& a, const chassis::Attachments& b) {
+        for (const auto& [name, vif] : a.vifs) {
+            const chassis::Attachments::Vif* other = b.vif(name);
+            if (other && *other == vif) {
+                continue;
+            }
+            mark_port(mirror_->port(name));
+            for (const Uuid& child : mirror_->children_of(name)) {
+                mark_port(mirror_->ports.find(child));
+            }
+        }
+    };
+    mark(inputs.attachments, inputs_.attachments);
+    mark(inputs_.attachments, inputs.attachments);
+}
+
+void PipelineBuilder::mark_port_rows() {
+    for (const auto& [uuid, change] : mirror_->ports.changes()) {
+        for (const PortBinding* row : {change.before.get(), change.after.get()}) {
+            mark_port(row);
+            if (row) {
+                mark_name(NameKind::kResident, row->logical_port);
+            }
+        }
+    }
+    // Who is called a port's peer may have been known before it came.
+    const bool has_chassis_change =
+        !mirror_->chassis.changes().empty() || !mirror_->encaps.changes().empty() ||
+        !mirror_->ha_groups.changes().empty() || !mirror_->ha_chassis.changes().empty() ||
+        !mirror_->gateway_chassis.changes().empty();
+    if (has_chassis_change) {
+        mark_all_ports();
+    }
+}
+
+void PipelineBuilder::mark_other_rows() {
+    const auto rows_of = [](const auto& change) {
+        return std::array{change.before.get(), change.after.get()};
+    };
+    for (const auto& [uuid, change] : mirror_->multicast_groups.changes()) {
+        for (const auto* row : rows_of(change)) {
+            if (row) {
+                mark_datapath(row->datapath, false, true, false);
+            }
+        }
+    }
+    for (const auto& [uuid, change] : mirror_->mac_bindings.changes()) {
+        for (const auto* row : rows_of(change)) {
+            if (row) {
+                mark_datapath(row->datapath, false, false, true);
+            }
+        }
+    }
+    for (const auto& [uuid, change] : mirror_->static_mac_bindings.changes()) {
+        for (const auto* row : rows_of(change)) {
+            if (row) {
+                mark_datapath(row->datapath, false, false, true);
+            }
+        }
+    }
+    for (const auto& [uuid, change] : mirror_->fdb.changes()) {
+        for (const auto* row : rows_of(change)) {
+            const sb::DatapathBinding* datapath =
+                row ? mirror_->datapath_by_key(row->dp_key) : nullptr;
+            if (datapath) {
+                mark_datapath(datapath->uuid, false, false, true);
+            }
+        }
+    }
+    for (const auto& [uuid, change] : mirror_->datapaths.changes()) {
+        const auto it = locals_.find(uuid);
+        if (it != locals_.end() && change.after) {
+            Local& local = it->second;
+            const bool is_other_kind = local.row->is_switch() != change.after->is_switch();
+            local.row = change.after;
+            local.is_changed = true;
+            local.is_dirty_ports = local.is_dirty_groups = local.is_dirty_neighbors = true;
+            if (is_other_kind) {
+                local.compiled.reset();
+            }
+        }
+    }
+}
+
+void PipelineBuilder::mark_name(NameKind kind, const std::string& name) {
+    for (auto& [datapath, local] : locals_) {
+        local.dirty_tables |= flows_.mentions(datapath, kind, name);
+    }
+}
+
+void PipelineBuilder::mark_names(const BuildInputs& inputs) {
+    for (const auto& [uuid, change] : mirror_->address_sets.changes()) {
+        for (const auto* row : {change.before.get(), change.after.get()}) {
+            if (row) {
+                mark_name(NameKind::kAddressSet, row->name);
+            }
+        }
+    }
+    for (const auto& [uuid, change] : mirror_->port_groups.changes()) {
+        for (const auto* row : {change.before.get(), change.after.get()}) {
+            if (row) {
+                mark_name(NameKind::kPortGroup, row->name);
+            }
+        }
+    }
+    for (const auto& [uuid, change] : mirror_->template_vars.changes()) {
+        for (const auto* row : {change.before.get(), change.after.get()}) {
+            if (!row || row->chassis != inputs.identity.name) {
+                continue;
+            }
+            for (const auto& [name, value] : row->variables) {
+                mark_name(NameKind::kTemplateVar, name);
+            }
+        }
+    }
+}
+
+}  // namespace sluice

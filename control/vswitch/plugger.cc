@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/vswitch/plugger.h"
+
+#include <algorithm>
+
+#include "lib/base/log.h"
+
+namespace sluice::vswitch {
+namespace {
+
+SLUICE_LOG_MODULE(plugger);
+
+bool equal(const PortSpec& a, const PortSpec& b) {
+    return a.driver == b.driver && a.args == b.args;
+}
+
+}  // namespace
+
+bool Plugger::open(std::vector<WantedPort> wanted, int64_t now_ms) {
+    wanted_ = std::move(wanted);
+    stale_.clear();
+    std::map<std::string, std::string> errors;
+    std::map<std::string, const WantedPort*> by_name;
+    for (const WantedPort& port : wanted_) {
+        by_name.try_emplace(port.spec.name, &port);
+    }
+    for (const auto& [name, open] : open_) {
+        const auto it = by_name.find(name);
+        if (it == by_name.end() || !equal(it->second->spec, open.spec) ||
+            !it->second->error.empty()) {
+            stale_.push_back(name);
+        }
+    }
+    bool is_added = false;
+    for (const auto& [name, port] : by_name) {
+        if (open_.contains(name)) {
+            continue;
+        }
+        if (!port->error.empty()) {
+            errors[name] = port->error;
+            continue;
+        }
+        const auto known = errors_.find(name);
+        if (known != errors_.end() && now_ms - tried_ms_[name] < kRetryMs) {
+            errors[name] = known->second;
+            continue;
+        }
+        const Result<PortId> added = ports_->add(port->spec);
+        if (!added) {
+            errors[name] = added.error().message;
+            tried_ms_[name] = now_ms;
+            if (known == errors_.end() || known->second != added.error().message) {
+                LOG_WARN("port {} cannot be opened: {}", name, added.error().message);
+            }
+            continue;
+        }
+        LOG_INFO("port {} opened: {}", name, to_string(port->spec));
+        open_[name] = {port->spec, *added};
+        is_added = true;
+    }
+    errors_ = std::move(errors);
+    std::erase_if(tried_ms_, [&](const auto& entry) { return !errors_.contains(entry.first); });
+    return is_added;
+}
+
+std::vector<Retire> Plugger::close() {
+    std::vector<Retire> closures;
+    for (const std::string& name : stale_) {
+        const auto it = open_.find(name);
+        Result<Retire> retire = ports_->remove(it->second.id);
+        if (retire) {
+            LOG_INFO("port {} closed", name);
+            closures.push_back(std::move(*retire));
+        } else {
+            LOG_ERR("port {} cannot be closed: {}", name, retire.error().message);
+        }
+        open_.erase(it);
+    }
+    stale_.clear();
+    return closures;
+}
+
+PortId Plugger::id(const std::string& name) const {
+    const auto it = open_.find(name);
+    return it == open_.end() || std::find(stale_.begin(), stale_.end(), name) != stale_.end()
+               ? kNoPort
+               : it->second.id;
+}
+
+const std::string& Plugger::error(const std::string& name) const {
+    static const std::string kNone;
+    const auto it = errors_.find(name);
+    return it == errors_.end() ? kNone : it->second;
+}
+
+}  // namespace sluice::vswitch

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// WantedPort: a port that the local database or the options ask for, and how to open it.
+//
+// What ovs-vsctl knows as an Interface becomes a PortSpec: type "" or system is an existing network
+// device (af_packet), internal and tap are made here (tap), dpdk names a device (pci or vdev),
+// dummy is in memory; memif, pcap and null are taken by those names with their options as
+// arguments. Patch and tunnel interfaces are not ports here: the pipeline does their work. The
+// local interface of a bridge (its own name) is not opened either.
+// Threads: values.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "control/control_plane.h"
+#include "control/vswitch/database.h"
+#include "control/vswitch/settings.h"
+
+namespace sluice::vswitch {
+
+struct WantedPort {
+    PortSpec spec;
+    std::string bridge;           ///< "" when it comes from options
+    std::string iface_id;         ///< "" when it is no VIF
+    std::string physnet;          ///< options only; bridges have their mappings
+    std::string encap_ip;         ///< external_ids:encap-ip
+    std::string kernel_name;      ///< "" if it is no kernel device
+    Uuid interface;               ///< zero when it comes from options
+    Mac mac;                      ///< to be used on the underlay; zero: the port's own
+    bool is_integration = false;  ///< on the integration bridge, or a VIF by options
+    std::string error;            ///< cannot be opened at all, for this reason
+};
+
+struct WantedPorts {
+    std::vector<WantedPort> ports;  ///< by name
+    /// Interfaces that are not opened: bridge-local, patch and tunnel ones, with the port number
+    /// to report (ovs-vsctl takes a missing one for a failure).
+    std::vector<std::pair<Uuid, int64_t>> passive;
+};
+
+WantedPorts wanted_ports(const Contents* contents, const Settings& settings,
+                         const std::vector<ConfiguredPort>& configured, bool system_is_dummy);
+
+}  // namespace sluice::vswitch
