@@ -122,7 +122,7 @@ RowPtr Replica::default_row(const Table& table, const Uuid& uuid) const {
 }
 
 Result<RowPtr> Replica::build_row(const Table& table, const Uuid& uuid, const RowPtr& base,
-                                  json::Value object, bool diff) const {
+                                  json::Value object, Merge merge) const {
     auto row = std::make_shared<Row>(base != nullptr ? *base : *default_row(table, uuid));
     for (const auto& [name, value] : object.object()) {
         const auto it = table.by_name.find(std::string(name));
@@ -136,6 +136,10 @@ Result<RowPtr> Replica::build_row(const Table& table, const Uuid& uuid, const Ro
                                               to_string(uuid));
         }
         Datum& target = row->columns[it->second];
+        // In a file, a value that was the default is replaced: it tells where sets have no empty
+        // default (Chassis.encaps).
+        const bool diff = merge == Merge::kDiff ||
+                          (merge == Merge::kFileDiff && !(target == Datum::default_of(type)));
         target = diff ? target.with_diff(*datum, type) : std::move(datum).value();
     }
     return RowPtr(std::move(row));
@@ -145,7 +149,7 @@ Result<Replica::Staged> Replica::stage_update(const Table& table, const Uuid& uu
                                               json::Value update, Dialect dialect) const {
     RowPtr base;
     json::Value object;
-    bool diff = false;
+    Merge merge = Merge::kReplace;
     if (dialect == Dialect::kUpdate) {
         object = update.find("new");
         if (!object.is_object()) {
@@ -161,14 +165,14 @@ Result<Replica::Staged> Replica::stage_update(const Table& table, const Uuid& uu
         }
         base = it->second;
         object = update.find("modify");
-        diff = true;
+        merge = Merge::kDiff;
     } else {
         object = update.has("initial") ? update.find("initial") : update.find("insert");
     }
     if (!object.is_object()) {
         return Error{"row update of an unknown form: " + update.to_string().substr(0, 80)};
     }
-    Result<RowPtr> row = build_row(table, uuid, base, object, diff);
+    Result<RowPtr> row = build_row(table, uuid, base, object, merge);
     if (!row) {
         return row.error();
     }
@@ -266,7 +270,8 @@ Result<std::vector<RowChange>> Replica::apply_file_record(json::Value record, bo
                 items.push_back({*uuid, nullptr});
                 continue;
             }
-            Result<RowPtr> row = build_row(table, *uuid, find(*index, *uuid), value, diff);
+            Result<RowPtr> row = build_row(table, *uuid, find(*index, *uuid), value,
+                                           diff ? Merge::kFileDiff : Merge::kReplace);
             if (!row) {
                 return row.error();
             }

@@ -104,8 +104,10 @@ private:
         RowPtr row;  ///< null: deleted
     };
 
+    enum class Merge { kReplace, kDiff, kFileDiff };
+
     Result<RowPtr> build_row(const Table& table, const Uuid& uuid, const RowPtr& base,
-                             json::Value object, bool diff) const;
+                             json::Value object, Merge merge) const;
     Result<Staged> stage_update(const Table& table, const Uuid& uuid, json::Value update,
                                 Dialect dialect) const;
     void commit(uint32_t table, std::vector<Staged> staged, bool replace,
