@@ -159,7 +159,7 @@ Result<Netdev> TapPort::follow(const std::string& iface) const {
     }
     const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     SLUICE_CHECK(setns(here.fd, CLONE_NEWNET) == 0);
-    const Result<Netdev> netdev = Netdev::by_name(fd, iface);
+    Result<Netdev> netdev = Netdev::by_name(fd, iface);
     if (!netdev) {
         close(fd);
         return netdev;

@@ -137,6 +137,7 @@ private:
         uint32_t count = 0;
         for (auto item : array) {
             od::value element;
+            // NOLINTNEXTLINE(performance-move-const-arg): get() wants an rvalue
             if (std::move(item).get(element) || !convert(element, depth + 1)) {
                 return false;
             }
