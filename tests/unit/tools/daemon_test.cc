@@ -33,8 +33,8 @@ public:
     ShellResult probe(const std::string& words) const {
         const char* path = std::getenv("DAEMON_PROBE");
         REQUIRE(path);  // meson test sets it
-        return shell("cd " + dir_.path() + "; OVS_RUNDIR=" + dir_.path() + " " + path + " " +
-                     words + " 2>&1");
+        return shell("ulimit -c 0; cd " + dir_.path() + "; OVS_RUNDIR=" + dir_.path() + " " + path +
+                     " " + words + " 2>&1");
     }
     ShellResult appctl(const std::string& words) const {
         return shell("OVS_RUNDIR=" + dir_.path() + " ovs-appctl -T 20 -t probe " + words + " 2>&1");
