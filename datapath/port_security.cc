@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "datapath/walk.h"
@@ -22,10 +23,8 @@ bool is_ip6(const State& s) {
 bool is_arp(const State& s) {
     return s.w[kSlotEthType] == wire::kTypeArp;
 }
-bool is_nd(const State& s) {
-    return is_ip6(s) && s.w[kSlotIpProto] == wire::kProtoIcmp6 && s.w[kSlotIpTtl] == 255 &&
-           (s.w[kSlotL4Src] == wire::kNdNs || s.w[kSlotL4Src] == wire::kNdNa) &&
-           s.w[kSlotL4Dst] == 0;
+bool is_advertisement(const State& s) {
+    return is_ip6(s) && s.w[kSlotIpProto] == wire::kProtoIcmp6 && s.w[kSlotL4Src] == wire::kNdNa;
 }
 
 /// A written host part means that one address, none means the whole subnet.
@@ -55,6 +54,15 @@ bool covers6(const PortSecurity::Net6& net, const uint32_t* slots) {
     return true;
 }
 
+bool listed6(const Entry& entry, const uint32_t* slots) {
+    for (const PortSecurity::Net6& net : entry.ip6) {
+        if (covers6(net, slots)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /// The link-local address that EUI-64 makes of `mac`, or one of the entry's own.
 bool has6(const Entry& entry, const uint32_t* slots) {
     const auto high = static_cast<uint32_t>(entry.mac >> 24) ^ 0x020000;
@@ -62,12 +70,7 @@ bool has6(const Entry& entry, const uint32_t* slots) {
         slots[3] == (0xfe000000u | static_cast<uint32_t>(entry.mac & 0xffffff))) {
         return true;
     }
-    for (const PortSecurity::Net6& net : entry.ip6) {
-        if (covers6(net, slots)) {
-            return true;
-        }
-    }
-    return false;
+    return listed6(entry, slots);
 }
 
 bool arp_ok(const Entry& entry, const State& s) {
@@ -77,13 +80,11 @@ bool arp_ok(const Entry& entry, const State& s) {
     return s.mac(kSlotArpSha) == entry.mac && (entry.ip4.empty() || has4(entry, s.w[kSlotArpSpa]));
 }
 
-bool nd_ok(const Entry& entry, const State& s) {
-    const bool ns = s.w[kSlotL4Src] == wire::kNdNs;
-    const uint64_t lla = s.mac(ns ? kSlotNdSll : kSlotNdTll);
-    if (lla != 0 && lla != entry.mac) {
-        return false;
-    }
-    return ns || entry.ip6.empty() || has6(entry, s.w + kSlotNdTarget);
+/// An advertisement must name an IPv6 address of the entry and its MAC, or none.
+bool advertisement_ok(const Entry& entry, const State& s) {
+    const uint64_t tll = s.mac(kSlotNdTll);
+    return s.mac(kSlotEthSrc) == entry.mac && s.w[kSlotL4Dst] == 0 &&
+           (tll == 0 || tll == entry.mac) && listed6(entry, s.w + kSlotNdTarget);
 }
 
 bool source4_ok(const Entry& entry, const State& s) {
@@ -101,7 +102,7 @@ bool source6_ok(const Entry& entry, const State& s) {
     const bool unspecified = (src[0] | src[1] | src[2] | src[3]) == 0;
     const uint32_t type = s.w[kSlotL4Src];
     const bool joining = unspecified && s.w[kSlotIp6Dst] >> 16 == 0xff02 &&
-                         s.w[kSlotIpProto] == wire::kProtoIcmp6 &&
+                         s.w[kSlotIpProto] == wire::kProtoIcmp6 && s.w[kSlotL4Dst] == 0 &&
                          (type == 131 || type == 135 || type == 143);
     return joining || has6(entry, src);
 }
@@ -113,13 +114,15 @@ bool in_ok(const Entry& entry, const State& s) {
     if (is_arp(s)) {
         return arp_ok(entry, s);
     }
-    if (entry.has_ip()) {
-        const bool source = is_ip4(s) ? source4_ok(entry, s) : is_ip6(s) && source6_ok(entry, s);
-        if (!source) {
-            return false;
-        }
+    if (!entry.has_ip()) {
+        return true;
     }
-    return !is_nd(s) || nd_ok(entry, s);
+    return is_ip4(s) ? source4_ok(entry, s) : is_ip6(s) && source6_ok(entry, s);
+}
+
+template <typename F>
+bool any(const PortSecurity& security, F&& good) {
+    return std::any_of(security.entries.begin(), security.entries.end(), good);
 }
 
 bool destination4_ok(const Entry& entry, uint32_t ip) {
@@ -156,25 +159,18 @@ bool out_ok(const Entry& entry, const State& s) {
 
 }  // namespace
 
+// Solicitations pass whatever their option says, and advertisements are judged only with the hop
+// limit that makes them valid: so does the reference hypervisor, which guests rely on.
 bool violates_in(const PortSecurity& security, const State& s) {
-    for (const Entry& entry : security.entries) {
-        if (in_ok(entry, s)) {
-            return false;
-        }
+    if (!any(security, [&](const Entry& e) { return in_ok(e, s); })) {
+        return true;
     }
-    return true;
+    return is_advertisement(s) && s.w[kSlotIpTtl] == 255 &&
+           !any(security, [&](const Entry& e) { return advertisement_ok(e, s); });
 }
 
 bool violates_out(const PortSecurity& security, const State& s) {
-    if (s.w[kSlotEthDst] & 0x0100) {
-        return false;
-    }
-    for (const Entry& entry : security.entries) {
-        if (out_ok(entry, s)) {
-            return false;
-        }
-    }
-    return true;
+    return !any(security, [&](const Entry& e) { return out_ok(e, s); });
 }
 
 }  // namespace sluice
