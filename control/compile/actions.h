@@ -20,8 +20,8 @@ namespace sluice::lang {
 struct ActionContext {
     Pipeline pipeline = Pipeline::kIngress;
     unsigned table = 0;            ///< of the flow, within its pipeline
-    unsigned ingress_tables = 33;  ///< next() must name a smaller one
-    unsigned egress_tables = 33;
+    unsigned ingress_tables = 64;  ///< next() must name a smaller one
+    unsigned egress_tables = 64;
 };
 
 struct ParsedActions {

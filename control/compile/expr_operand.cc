@@ -25,6 +25,19 @@ unsigned bit_width(U128 value) {
     return width;
 }
 
+/// Addresses are as wide as their kind, other numbers as wide as they need.
+unsigned width_of(const Integer& number) {
+    if (number.masked) {
+        return bit_width(number.mask);
+    }
+    switch (number.format) {
+    case Format::kEthernet: return 48;
+    case Format::kIpv4: return 32;
+    case Format::kIpv6: return 128;
+    default: return bit_width(number.value);
+    }
+}
+
 /// `[bit]` or `[low..high]` after the field's name.
 bool parse_range(Cursor& cursor, FieldUse& field) {
     const Symbol& symbol = *field.symbol;
@@ -155,16 +168,16 @@ bool check_constant(Cursor& cursor, const FieldUse& field, Constant& constant) {
         return false;
     }
     if (auto* integer = std::get_if<Integer>(&constant)) {
-        const unsigned width = bit_width(integer->masked ? integer->mask : integer->value);
-        if (width > field.width) {
+        const unsigned width = width_of(*integer);
+        if (width > symbol.width) {
             cursor.fail(integer->span,
                         std::to_string(width) + "-bit constant is not compatible with " +
-                            std::to_string(field.width) + "-bit field " + symbol.name + ".");
+                            std::to_string(symbol.width) + "-bit field " + symbol.name + ".");
             return false;
         }
-        if (!integer->masked) {
-            integer->mask = low_bits(field.width);
-        }
+        // As in OVN: what is too wide for the bits selected, but not for the field, is cut off.
+        integer->value &= low_bits(field.width);
+        integer->mask &= low_bits(field.width);
     }
     return true;
 }

@@ -193,7 +193,7 @@ Parse MatchParser::field_first(bool& atomic) {
         return std::nullopt;
     }
     if (!relop_of(cursor_.now().type)) {
-        if (field->is_string()) {
+        if (field->is_string() || cursor_.at(Tok::kAssign)) {
             cursor_.syntax_error("expecting relational operator.");
             return std::nullopt;
         }
@@ -205,7 +205,7 @@ Parse MatchParser::field_first(bool& atomic) {
         }
         atomic = true;
         ConstantSet zero;
-        zero.values.push_back(Integer{0, 0, false, Format::kDecimal, field->span});
+        zero.values.push_back(Integer{0, low_bits(128), false, Format::kDecimal, field->span});
         zero.span = field->span;
         return compare(*field, {RelOp::kNe, field->span}, std::move(zero), true);
     }
