@@ -5,9 +5,9 @@
   collect_lflows.py FILE.gz             runs ovn-northd over tests/data/lflows_topologies.txt
   collect_lflows.py FILE.gz --db DB...  takes the flows of Southbound database files instead
 
-One JSON list a line: pipeline, table, match, actions; sorted, so that the file only changes when the
-flows do. Numbers that northd makes from random UUIDs do not occur in matches or actions except in
-trigger_event(load_balancer=...), where they are replaced by zeros.
+One JSON list a line: pipeline, table, match, actions; sorted. UUIDs (in trigger_event's
+load_balancer) become zeros; a few lists that northd writes in the order of its hash tables still
+differ from run to run.
 """
 import argparse
 import gzip
