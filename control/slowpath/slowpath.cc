@@ -336,8 +336,7 @@ void SlowPath::stop() {
 }
 
 void SlowPath::resolve(std::vector<ResolveRequest> wanted) {
-    impl_->loop.post(
-        [impl = impl_.get(), wanted = std::move(wanted)] { impl->wanted = wanted; });
+    impl_->loop.post([impl = impl_.get(), wanted = std::move(wanted)] { impl->wanted = wanted; });
 }
 
 void SlowPath::inject(Injection injection) {
