@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <malloc.h>
+
 #include "control/ovsdb/session.h"
 #include "lib/base/log.h"
 #include "lib/json/writer.h"
@@ -11,6 +13,7 @@ namespace {
 
 constexpr std::string_view kMonitorId = "[\"sluice\"]";
 constexpr std::string_view kServerMonitorId = "[\"sluice-server\"]";
+constexpr uint64_t kManyRows = 10000;
 enum ServerColumn : size_t { kName, kModel, kConnected, kLeader };
 
 std::string error_text(json::Value error) {
@@ -260,6 +263,10 @@ void Client::Session::on_monitor_reply(const Message& message) {
     ++(found ? counters_.resumes : counters_.replacements);
     LOG_INFO("{}: {} {}, {} rows, {} changed", status_.remote, options_.database,
              found ? "resumed" : "read whole", counters_.sync_rows, changes->size());
+    if (counters_.sync_rows > kManyRows) {
+        // What parsing a large reply took lies between the rows that stay: give it back.
+        later([] { malloc_trim(0); });
+    }
     enter(ClientState::kSynced);
     deliver(std::move(changes).value(), true);
     if (rpc_ != nullptr) {
