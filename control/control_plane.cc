@@ -271,6 +271,16 @@ std::string ControlPlane::tunnel_name(uint32_t tunnel) const {
     return impl_->builder.tunnels().name(tunnel);
 }
 
+std::vector<uint32_t> ControlPlane::flows_of(uint32_t datapath_key) const {
+    std::vector<uint32_t> ids;
+    if (const sb::DatapathBinding* datapath = impl_->mirror.datapath_by_key(datapath_key)) {
+        for (const compile::Flow* flow : impl_->builder.flows().flows_of(datapath->uuid)) {
+            ids.push_back(flow->id);
+        }
+    }
+    return ids;
+}
+
 void ControlPlane::rebuild() {
     impl_->builder.forget();
     impl_->schedule();
