@@ -91,9 +91,14 @@ Result<BuildInputs> make_inputs(const OfflineRequest& request, const Build& buil
     return inputs;
 }
 
-}  // namespace
+/// The file's rows, what this chassis is, and its VIFs attached; ready for update().
+struct Prepared {
+    std::shared_ptr<Build> build;
+    BuildInputs inputs;
+    std::vector<std::string> bound_here;
+};
 
-Result<OfflinePipeline> build_pipeline(const OfflineRequest& request) {
+Result<Prepared> prepare(const OfflineRequest& request) {
     auto file = ovsdb::read_db_file(request.db_file, sb::table_specs());
     if (!file) {
         return file.error();
@@ -108,16 +113,39 @@ Result<OfflinePipeline> build_pipeline(const OfflineRequest& request) {
         return set.error();
     }
     // Ports that the file binds here hold their datapaths local, though nothing carries them.
-    OfflinePipeline out;
+    Prepared prepared{build, std::move(*inputs), {}};
     const Uuid self = build->mirror.chassis_by_name(request.chassis)->uuid;
     for (const auto& [uuid, port] : build->mirror.ports.rows()) {
         if (port->chassis == self && port->type == sb::PortType::kVif && !port->is_container()) {
-            out.bound_here.push_back(port->logical_port);
-            inputs->attachments.vifs.try_emplace(port->logical_port);
+            prepared.bound_here.push_back(port->logical_port);
+            prepared.inputs.attachments.vifs.try_emplace(port->logical_port);
         }
     }
-    std::sort(out.bound_here.begin(), out.bound_here.end());
-    out.pipeline = build->builder.update(*inputs);
+    std::sort(prepared.bound_here.begin(), prepared.bound_here.end());
+    return prepared;
+}
+
+const sb::DatapathBinding* find_datapath(const sb::Mirror& mirror, const std::string& text) {
+    for (const auto& [uuid, row] : mirror.datapaths.rows()) {
+        if (row->name() == text || to_string(uuid) == text ||
+            std::to_string(row->tunnel_key) == text) {
+            return row.get();
+        }
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+Result<OfflinePipeline> build_pipeline(const OfflineRequest& request) {
+    Result<Prepared> prepared = prepare(request);
+    if (!prepared) {
+        return prepared.error();
+    }
+    const std::shared_ptr<Build>& build = prepared->build;
+    OfflinePipeline out;
+    out.bound_here = prepared->bound_here;
+    out.pipeline = build->builder.update(prepared->inputs);
     for (const auto& [uuid, text] : build->builder.flow_errors()) {
         out.errors.push_back(text);
     }
@@ -133,6 +161,27 @@ Result<OfflinePipeline> build_pipeline(const OfflineRequest& request) {
         out.tunnel_names.push_back(build->builder.tunnels().name(i));
     }
     return out;
+}
+
+Result<void> list_passes(const OfflineRequest& request, const std::string& datapath,
+                         compile::PassListener* listener) {
+    Result<Prepared> prepared = prepare(request);
+    if (!prepared) {
+        return prepared.error();
+    }
+    const sb::DatapathBinding* row = find_datapath(prepared->build->mirror, datapath);
+    if (!row) {
+        return Error{datapath + ": no datapath of that name, UUID or tunnel key in " +
+                     request.db_file};
+    }
+    const Uuid wanted = row->uuid;
+    prepared->build->builder.listen(wanted, listener);
+    const auto pipeline = prepared->build->builder.update(prepared->inputs);
+    if (!prepared->build->builder.local_datapaths().contains(wanted)) {
+        return Error{datapath + " is not local to chassis " + request.chassis +
+                     ": nothing of it is compiled there"};
+    }
+    return {};
 }
 
 }  // namespace sluice

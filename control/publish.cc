@@ -147,7 +147,9 @@ void PipelineBuilder::compile_dirty(const physical::View& now) {
         input.flows = flows_.flows_of(datapath);
         input.previous = local.compiled.get();
         input.dirty_tables = local.dirty_tables.bits;
-        local.compiled = std::make_shared<const compile::Compiled>(compiler_.compile(input));
+        compile::PassListener* listener = datapath == listened_ ? listener_ : nullptr;
+        local.compiled =
+            std::make_shared<const compile::Compiled>(compiler_.compile(input, listener));
         local.dirty_tables = {};
         local.is_changed = true;
     }

@@ -48,6 +48,12 @@ public:
     /// The next update() starts from nothing (indices of datapaths and tunnels are kept).
     void forget() { is_fresh_ = true; }
 
+    /// Tells `listener` every compiler pass over `datapath` from now on; null: nobody.
+    void listen(const Uuid& datapath, compile::PassListener* listener) {
+        listened_ = datapath;
+        listener_ = listener;
+    }
+
     const chassis::BindingPlan& plan() const { return plan_; }
     const physical::Tunnels& tunnels() const { return tunnels_; }
     const std::set<Uuid>& local_datapaths() const { return local_; }
@@ -100,6 +106,8 @@ private:
     const sb::Mirror* mirror_;
     physical::UnderlayModel* underlay_;
     compile::Compiler compiler_;
+    Uuid listened_;
+    compile::PassListener* listener_ = nullptr;
     FlowStore flows_;
     physical::Tunnels tunnels_;
     physical::EntryIds entry_ids_;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <pthread.h>
 #include <rte_errno.h>
+#include <rte_cycles.h>
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
 #include <sched.h>
@@ -121,10 +122,19 @@ void Host::turn(unsigned i) {
     }
     pthread_setname_np(pthread_self(), fmt::format("sluice-w{}", i).c_str());
     Worker& worker = *workers_[i];
+    WorkerCounters& counters = *counters_[i];
     unsigned idle = 0;
     rcu_.online(i);
     while (!stop_.load(std::memory_order_relaxed)) {
-        idle = worker.run_once() ? 0 : idle + 1;
+        const uint64_t begin = rte_rdtsc();
+        counters.add(Counter::k_polls);
+        if (worker.run_once()) {
+            counters.add(Counter::k_busy_cycles, rte_rdtsc() - begin);
+            idle = 0;
+        } else {
+            counters.add(Counter::k_idle_polls);
+            ++idle;
+        }
         if (idle >= kIdleTurns && config_.idle_sleep_us) {
             rcu_.offline(i);
             usleep(config_.idle_sleep_us);
