@@ -121,6 +121,11 @@ lang::Parsed<ValueSetPtr> Binder::address_set(const lang::AddressSetName& name, 
             "unknown address set $" + name.name + "; the flow takes effect when it exists",
             name.span};
     }
+    const auto cached = cache_.entries.find(std::make_pair(name.name, bits));
+    if (cached != cache_.entries.end() && cached->second.members == *members) {
+        address_sets_.emplace(std::make_pair(name.name, bits), cached->second.values);
+        return cached->second.values;
+    }
     std::vector<ValueRange> ranges;
     for (const std::string& member : *members) {
         unsigned member_bits = 0;
@@ -137,6 +142,7 @@ lang::Parsed<ValueSetPtr> Binder::address_set(const lang::AddressSetName& name, 
     }
     ValueSetPtr set = std::make_shared<ValueSet>(std::move(ranges));
     address_sets_.emplace(std::make_pair(name.name, bits), set);
+    cache_.entries[std::make_pair(name.name, bits)] = {*members, set};
     return set;
 }
 

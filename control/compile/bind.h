@@ -22,9 +22,19 @@
 
 namespace sluice::compile {
 
+/// Address sets as numbers, kept over datapaths and compiles: a set is read again when its
+/// members changed, and equal uses share one ValueSet.
+struct AddressSetCache {
+    struct Entry {
+        std::vector<std::string> members;
+        ValueSetPtr values;
+    };
+    std::map<std::pair<std::string, unsigned>, Entry, std::less<>> entries;
+};
+
 class Binder {
 public:
-    explicit Binder(const Names* names) : names_(names) {}
+    Binder(const Names* names, AddressSetCache* cache) : names_(names), cache_(*cache) {}
 
     std::optional<uint32_t> port_key(std::string_view name);
     bool is_resident(std::string_view port);
@@ -37,6 +47,7 @@ public:
 
 private:
     const Names* names_;
+    AddressSetCache& cache_;
     bool uses_names_ = false;
     std::map<std::pair<std::string, unsigned>, ValueSetPtr, std::less<>> address_sets_;
     std::map<std::string, ValueSetPtr, std::less<>> port_groups_;

@@ -77,6 +77,7 @@ const char* side_name(unsigned side) {
 struct Compiler::Impl {
     lang::Dialect dialect = lang::Dialect::k2303;
     ParsedFlows parsed{&lang::SymbolTable::of(lang::Dialect::k2303)};
+    AddressSetCache address_sets;
     std::unordered_map<ContentHash, std::weak_ptr<const Table>, ContentHasher> tables;
 
     std::shared_ptr<const Table> shared_table(const std::vector<LiveRow>& rows,
@@ -107,7 +108,7 @@ public:
         }
     }
 
-    void bind(ParsedFlows* parsed);
+    void bind(ParsedFlows* parsed, AddressSetCache* sets);
     void optimise();
     template <typename MakeTable>
     void lower_all(const MakeTable& make);
@@ -132,14 +133,14 @@ private:
     std::string lower_text_;
 };
 
-void DatapathCompile::bind(ParsedFlows* parsed) {
+void DatapathCompile::bind(ParsedFlows* parsed, AddressSetCache* sets) {
     std::array<std::array<std::vector<const Flow*>, limits::kMaxTables>, 2> flows;
     for (const Flow* flow : input_.flows) {
         if (flow->table < limits::kMaxTables) {
             flows[flow->side][flow->table].push_back(flow);
         }
     }
-    FlowBinding binding(parsed, input_.names, listener_);
+    FlowBinding binding(parsed, sets, input_.names, listener_);
     for (unsigned side = 0; side < 2; ++side) {
         for (unsigned table = 0; table < limits::kMaxTables; ++table) {
             if (flows[side][table].empty()) {
@@ -351,7 +352,7 @@ References Compiler::references(const Flow& flow) {
 
 Compiled Compiler::compile(const DatapathInput& input, PassListener* listener) {
     DatapathCompile run(input, listener);
-    run.bind(&impl_->parsed);
+    run.bind(&impl_->parsed, &impl_->address_sets);
     run.optimise();
     run.lower_all([&](const std::vector<LiveRow>& rows, const std::vector<BoundFlow>& flows) {
         return impl_->shared_table(rows, flows);
@@ -361,6 +362,7 @@ Compiled Compiler::compile(const DatapathInput& input, PassListener* listener) {
 
 void Compiler::forget_unused() {
     impl_->parsed.forget_unused();
+    impl_->address_sets.entries.clear();
     std::erase_if(impl_->tables, [](const auto& item) { return item.second.expired(); });
 }
 

@@ -14,8 +14,9 @@ namespace sluice::compile {
 
 class FlowBinding {
 public:
-    FlowBinding(ParsedFlows* parsed, const Names* names, PassListener* listener)
-        : parsed_(*parsed), names_(names), binder_(names), listener_(listener) {}
+    FlowBinding(ParsedFlows* parsed, AddressSetCache* sets, const Names* names,
+                PassListener* listener)
+        : parsed_(*parsed), names_(names), binder_(names, sets), listener_(listener) {}
 
     /// The flows of one table, in any order. Errors are in the result.
     std::shared_ptr<const BoundTable> bind(std::vector<const Flow*> flows);

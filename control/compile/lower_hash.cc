@@ -9,7 +9,7 @@ namespace sluice::compile {
 
 namespace {
 
-constexpr size_t kMaxAlternatives = 64;  ///< keys one row may stand under
+constexpr size_t kMaxAlternatives = 16;  ///< keys one row may stand under
 constexpr size_t kMaxCandidates = 12;
 constexpr uint32_t kMaxDirect = 4096;
 
@@ -269,29 +269,40 @@ std::optional<IndexPlan> try_hash(const std::vector<const Row*>& rows, size_t be
     plan.words = words;
     plan.begin = end;
     plan.end = begin;
-    std::vector<std::vector<Key>> keys(end - begin);
+    std::vector<std::vector<Cond>> left(end - begin);
+    std::map<Key, std::vector<size_t>> lists;
+    std::vector<size_t> loose;
     for (size_t r = begin; r < end; ++r) {
-        keys[r - begin] = keys_of(*rows[r], words);
-        if (!keys[r - begin].empty()) {
-            plan.begin = std::min(plan.begin, r);
-            plan.end = r + 1;
-            ++plan.indexed;
+        const std::vector<Key> own = keys_of(*rows[r], words);
+        if (own.empty()) {
+            loose.push_back(r);
+            left[r - begin] = rows[r]->conds;
+            if ((loose.size() - 1) * 2 > end - begin) {
+                return std::nullopt;
+            }
+            continue;
+        }
+        plan.begin = std::min(plan.begin, r);
+        plan.end = r + 1;
+        ++plan.indexed;
+        left[r - begin] = left_to_check(*rows[r], words);
+        for (const Key& key : own) {
+            std::vector<size_t>& list = lists[key];
+            // Rows under one that has nothing left to check are never reached.
+            if (list.empty() || !left[list.back() - begin].empty()) {
+                list.push_back(r);
+            }
+            if (list.size() > kMaxList) {
+                return std::nullopt;
+            }
         }
     }
     if (plan.indexed * 2 < end - begin) {
         return std::nullopt;
     }
-    std::map<Key, std::vector<size_t>> lists;
-    std::vector<size_t> loose;
+    std::erase_if(loose, [&](size_t r) { return r < plan.begin || r >= plan.end; });
     for (size_t r = plan.begin; r < plan.end; ++r) {
-        const auto& own = keys[r - begin];
-        plan.residual.push_back(own.empty() ? rows[r]->conds : left_to_check(*rows[r], words));
-        for (const Key& key : own) {
-            lists[key].push_back(r);
-        }
-        if (own.empty()) {
-            loose.push_back(r);
-        }
+        plan.residual.push_back(std::move(left[r - begin]));
     }
     if (loose.size() > kMaxList ||
         lists.size() * loose.size() > kMaxRepeats * (plan.end - plan.begin) + 64) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <unordered_map>
 
 #include <fmt/format.h>
 
@@ -140,6 +141,19 @@ bool better(const IndexPlan& a, const IndexPlan& b) {
     return cost_a < cost_b;
 }
 
+/// Rows with the very same set cannot be told apart by it.
+bool shared_too_often(const std::vector<const Row*>& rows, size_t begin, size_t end,
+                      const FieldRef& field) {
+    std::unordered_map<const ValueSet*, size_t> uses;
+    for (size_t r = begin; r < end; ++r) {
+        const Cond* cond = cond_on(*rows[r], field);
+        if (cond != nullptr && rows[r]->conds.size() > 1 && ++uses[cond->values.get()] > kMaxList) {
+            return true;
+        }
+    }
+    return false;
+}
+
 }  // namespace
 
 std::string IndexPlan::words_text() const {
@@ -161,6 +175,9 @@ std::string IndexPlan::words_text() const {
 
 std::optional<IndexPlan> try_lpm(const std::vector<const Row*>& rows, size_t begin, size_t end,
                                  const FieldRef& field) {
+    if (shared_too_often(rows, begin, end, field)) {
+        return std::nullopt;
+    }
     IndexPlan plan;
     plan.form = Form::kLpm;
     plan.field = field;

@@ -55,7 +55,7 @@ public:
 
 private:
     struct Members {
-        ValueSet ranges;
+        ValueSetPtr values;
         std::vector<const lang::Integer*> scattered;  ///< masks that are no prefix
     };
 
@@ -122,10 +122,14 @@ Parsed<Normalizer::Members> Normalizer::members(const lang::Compare& node) {
             return Diagnostic{"unknown template variable ^" + name.name, name.span};
         }
     }
-    out.ranges = ValueSet(std::move(ranges));
-    for (const ValueSetPtr& set : sets) {
-        out.ranges = out.ranges.empty() ? *set : out.ranges.unite(*set);
+    if (ranges.empty() && sets.size() == 1) {
+        out.values = sets[0];  // shared by all that name the set
+        return out;
     }
+    for (const ValueSetPtr& set : sets) {
+        ranges.insert(ranges.end(), set->ranges().begin(), set->ranges().end());
+    }
+    out.values = std::make_shared<ValueSet>(std::move(ranges));
     return out;
 }
 
@@ -151,7 +155,7 @@ Parsed<Rows> Normalizer::visit(const lang::Compare& node, lang::Span span) {
         return rows_of_cond(slice, std::make_shared<ValueSet>(std::move(values)));
     };
     if (node.op == lang::RelOp::kEq) {
-        Rows out = one(m.ranges);
+        Rows out = rows_of_cond(slice, m.values);
         for (const lang::Integer* number : m.scattered) {
             Row row;
             for (const Cond& cond : runs_of(slice, number->value, number->mask)) {
@@ -162,7 +166,7 @@ Parsed<Rows> Normalizer::visit(const lang::Compare& node, lang::Span span) {
         return limited(std::move(out), span);
     }
     if (node.op == lang::RelOp::kNe) {
-        Parsed<Rows> out = one(m.ranges.complement(bits));
+        Parsed<Rows> out = one(m.values->complement(bits));
         for (const lang::Integer* number : m.scattered) {
             Rows any;
             for (Cond cond : runs_of(slice, number->value, number->mask)) {
@@ -176,7 +180,7 @@ Parsed<Rows> Normalizer::visit(const lang::Compare& node, lang::Span span) {
         }
         return out;
     }
-    const auto limit = m.ranges.single();
+    const auto limit = m.values->single();
     if (!limit) {
         return Diagnostic{"an order comparison takes one number", span};
     }
