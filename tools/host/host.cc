@@ -3,8 +3,8 @@
 
 #include <fmt/format.h>
 #include <pthread.h>
-#include <rte_errno.h>
 #include <rte_cycles.h>
+#include <rte_errno.h>
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
 #include <sched.h>
