@@ -66,7 +66,8 @@ void ControlPlane::Impl::refresh_settings() {
             LOG_WARN("{}", problem);
         }
     }
-    if (ovs) {
+    // Not before somebody configured us: who does may want to make the bridge himself.
+    if (ovs && !settings.chassis.empty() && !settings.sb_remote.empty()) {
         ovs->create_bridge(settings.bridge, settings.bridge_datapath_type);
     }
 }
