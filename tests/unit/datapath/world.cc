@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/unit/datapath/world.h"
 
-#include <rte_mempool.h>
-
 #include <algorithm>
-
-#include "lib/program/packet_meta.h"
+#include <functional>
 
 namespace sluice::test {
 namespace {
@@ -89,20 +86,6 @@ void read_operands(SlotMask* m, const Instr& i) {
     case Op::kSelect: m->w[kSlotFlowHash] = ~0u; break;
     default: break;
     }
-}
-
-constexpr unsigned kReader = 0;
-
-uint16_t sink_tx(void* ctx, rte_mbuf** pkts, uint16_t n) {
-    auto* sink = static_cast<std::pair<Lab*, std::vector<Bytes>>*>(ctx);
-    if (sink->first->tx_stuck) {
-        return 0;
-    }
-    for (uint16_t i = 0; i < n; ++i) {
-        sink->second.push_back(to_bytes(pkts[i]));
-        rte_pktmbuf_free(pkts[i]);
-    }
-    return n;
 }
 
 }  // namespace
@@ -222,6 +205,95 @@ SlotMask World::reads_from(const DatapathModel& start) const {
     return m;
 }
 
+namespace {
+
+/// Builds one Pipeline of a World; what it makes is kept by the Pipeline.
+class Builder {
+public:
+    Builder(const World& world, Pipeline* p) : world_(world), p_(p) {}
+
+    template <typename T>
+    auto* keep(std::shared_ptr<T> object) {
+        T* raw = object.get();
+        p_->keep.push_back(std::move(object));
+        return raw;
+    }
+    template <typename T>
+    T* copy(const T& object) {
+        return keep(std::make_shared<T>(object));
+    }
+
+    const Datapath* datapath(const DatapathModel& model, uint32_t index) {
+        Datapath* dp = keep(std::make_shared<Datapath>());
+        dp->key = model.key;
+        dp->index = index;
+        dp->generation = model.generation;
+        dp->neighbors = std::make_shared<const Neighbors>(model.neighbors);
+        const Table* empty = &keep(make_table({}))->table;
+        for (auto& side : dp->tables) {
+            side.fill(empty);
+        }
+        for (const auto& [where, rows] : model.tables) {
+            dp->tables[where.first][where.second] = &keep(make_table(rows))->table;
+        }
+        dp->ports = map_of<const LogicalPort*>(model.ports);
+        dp->groups = map_of<const Group*>(model.groups);
+        return dp;
+    }
+
+    void entries(const std::function<SlotMask(const DatapathModel&)>& reads) {
+        std::map<std::pair<PortId, uint16_t>, std::vector<const EntryPoint*>*> tagged;
+        for (const auto& model : world_.entries) {
+            EntryPoint* e = copy(model->entry);
+            e->mask = copy(key_mask_of(reads(*world_.datapaths[model->entry.datapath])));
+            if (model->vid < 0) {
+                port(model->port)->untagged.push_back(e);
+                continue;
+            }
+            auto*& list = tagged[{model->port, static_cast<uint16_t>(model->vid)}];
+            list = list ? list : keep(std::make_shared<std::vector<const EntryPoint*>>());
+            list->push_back(e);
+            port(model->port);
+        }
+        for (const auto& [phys, underlay] : world_.underlays) {
+            port(phys)->underlay = copy(underlay);
+        }
+        for (auto& [phys, entry] : ports_) {
+            std::vector<std::pair<uint16_t, const std::vector<const EntryPoint*>*>> lists;
+            for (const auto& [where, list] : tagged) {
+                if (where.first == phys) {
+                    lists.emplace_back(where.second, list);
+                }
+            }
+            entry->tagged = FlatMap<uint16_t, const std::vector<const EntryPoint*>*>(lists);
+            entry->untagged_takes_tags = !world_.no_tags.count(phys);
+            p_->entries.resize(std::max<size_t>(p_->entries.size(), phys + 1u));
+            p_->entries[phys] = entry;
+        }
+    }
+
+private:
+    template <typename Value, typename Model>
+    FlatMap<uint32_t, Value> map_of(const std::map<uint32_t, Model>& models) {
+        std::vector<std::pair<uint32_t, Value>> list;
+        for (const auto& [key, model] : models) {
+            list.emplace_back(key, copy(model));
+        }
+        return FlatMap<uint32_t, Value>(list);
+    }
+    PortEntry* port(PortId id) {
+        PortEntry*& entry = ports_[id];
+        entry = entry ? entry : keep(std::make_shared<PortEntry>());
+        return entry;
+    }
+
+    const World& world_;
+    Pipeline* p_;
+    std::map<PortId, PortEntry*> ports_;
+};
+
+}  // namespace
+
 std::unique_ptr<const Pipeline> World::build() {
     auto p = std::make_unique<Pipeline>();
     p->sequence = ++sequence;
@@ -229,213 +301,21 @@ std::unique_ptr<const Pipeline> World::build() {
     p->legacy_geneve_rx = legacy_geneve_rx;
     p->pkt_lens = pkt_lens;
     p->flow_count = flows;
-    const auto keep = [&](auto object) {
-        auto* raw = object.get();
-        p->keep.push_back(std::move(object));
-        return raw;
-    };
-    const OwnedTable* empty = keep(make_table({}));
+    Builder builder(*this, p.get());
     std::vector<std::pair<uint32_t, const Datapath*>> by_key;
     SlotMask all;
     for (size_t i = 0; i < datapaths.size(); ++i) {
-        DatapathModel& model = *datapaths[i];
-        auto dp = std::make_shared<Datapath>();
-        dp->key = model.key;
-        dp->index = static_cast<uint32_t>(i);
-        dp->generation = model.generation;
-        dp->neighbors = std::make_shared<const Neighbors>(model.neighbors);
-        for (auto& side : dp->tables) {
-            side.fill(&empty->table);
-        }
-        for (const auto& [where, rows] : model.tables) {
-            dp->tables[where.first][where.second] = &keep(make_table(rows))->table;
-        }
-        std::vector<std::pair<uint32_t, const LogicalPort*>> ports;
-        for (const auto& [key, port] : model.ports) {
-            ports.emplace_back(key, keep(std::make_shared<LogicalPort>(port)));
-        }
-        dp->ports = FlatMap<uint32_t, const LogicalPort*>(ports);
-        std::vector<std::pair<uint32_t, const Group*>> groups;
-        for (const auto& [key, group] : model.groups) {
-            groups.emplace_back(key, keep(std::make_shared<Group>(group)));
-        }
-        dp->groups = FlatMap<uint32_t, const Group*>(groups);
-        all |= reads_from(model);
-        p->datapaths.push_back(keep(dp));
-        by_key.emplace_back(model.key, dp.get());
+        p->datapaths.push_back(builder.datapath(*datapaths[i], static_cast<uint32_t>(i)));
+        by_key.emplace_back(datapaths[i]->key, p->datapaths.back());
+        all |= reads_from(*datapaths[i]);
     }
     p->by_key = FlatMap<uint32_t, const Datapath*>(by_key);
-    p->tunnel_mask = keep(std::make_shared<KeyMask>(key_mask_of(all)));
+    p->tunnel_mask = builder.copy(key_mask_of(all));
     for (const Tunnel& tunnel : tunnels) {
-        p->tunnels.push_back(keep(std::make_shared<Tunnel>(tunnel)));
+        p->tunnels.push_back(builder.copy(tunnel));
     }
-    std::map<PortId, std::shared_ptr<PortEntry>> ports;
-    std::map<std::pair<PortId, uint16_t>, std::vector<const EntryPoint*>*> tagged;
-    for (const auto& model : entries) {
-        auto& port = ports[model->port];
-        port = port ? port : std::make_shared<PortEntry>();
-        EntryPoint* e = keep(std::make_shared<EntryPoint>(model->entry));
-        e->mask = keep(
-            std::make_shared<KeyMask>(key_mask_of(reads_from(*datapaths[model->entry.datapath]))));
-        if (model->vid < 0) {
-            port->untagged.push_back(e);
-        } else {
-            auto*& list = tagged[{model->port, static_cast<uint16_t>(model->vid)}];
-            list = list ? list : keep(std::make_shared<std::vector<const EntryPoint*>>());
-            list->push_back(e);
-        }
-    }
-    for (const auto& [phys, underlay] : underlays) {
-        auto& port = ports[phys];
-        port = port ? port : std::make_shared<PortEntry>();
-        port->underlay = keep(std::make_shared<Underlay>(underlay));
-    }
-    for (auto& [phys, port] : ports) {
-        std::vector<std::pair<uint16_t, const std::vector<const EntryPoint*>*>> lists;
-        for (const auto& [where, list] : tagged) {
-            if (where.first == phys) {
-                lists.emplace_back(where.second, list);
-            }
-        }
-        port->tagged = FlatMap<uint16_t, const std::vector<const EntryPoint*>*>(lists);
-        port->untagged_takes_tags = !no_tags.count(phys);
-        p->entries.resize(std::max<size_t>(p->entries.size(), phys + 1u));
-        p->entries[phys] = keep(port);
-    }
+    builder.entries([&](const DatapathModel& dp) { return reads_from(dp); });
     return p;
-}
-
-rte_mbuf* to_mbuf(const Bytes& frame) {
-    return to_mbuf(frame, {});
-}
-
-rte_mbuf* to_mbuf(const Bytes& frame, const std::vector<uint16_t>& lengths) {
-    rte_mbuf* head = nullptr;
-    size_t at = 0;
-    size_t i = 0;
-    do {
-        rte_mbuf* m = rte_pktmbuf_alloc(test_pool());
-        SLUICE_CHECK(m);
-        size_t n = frame.size() - at;
-        if (i < lengths.size()) {
-            n = std::min<size_t>(n, lengths[i]);
-        }
-        n = std::min<size_t>(n, rte_pktmbuf_tailroom(m));
-        if (n) {
-            std::memcpy(rte_pktmbuf_append(m, static_cast<uint16_t>(n)), frame.data() + at, n);
-        }
-        at += n;
-        ++i;
-        if (!head) {
-            head = m;
-        } else {
-            SLUICE_CHECK(rte_pktmbuf_chain(head, m) == 0);
-        }
-    } while (at < frame.size());
-    return head;
-}
-
-Bytes to_bytes(const rte_mbuf* m) {
-    Bytes out;
-    for (; m; m = m->next) {
-        const auto* p = rte_pktmbuf_mtod(m, const uint8_t*);
-        out.insert(out.end(), p, p + m->data_len);
-    }
-    return out;
-}
-
-Lab::Lab(uint32_t cache_entries, unsigned n_ports, uint16_t mtu) {
-    rte_mempool* pool = test_pool();
-    std::vector<PortTable::Entry> table;
-    for (unsigned i = 0; i < n_ports; ++i) {
-        sent.push_back(std::make_unique<std::pair<Lab*, std::vector<Bytes>>>());
-        sent.back()->first = this;
-        PortTable::Entry e;
-        e.port.id = static_cast<PortId>(i);
-        e.port.mtu = mtu;
-        e.port.pool = pool;
-        e.tx.push_back({sink_tx, sent.back().get()});
-        table.push_back(std::move(e));
-    }
-    ports.swap(std::make_unique<const PortTable>(std::move(table), 1));
-    static unsigned next_box = 0;
-    mailbox = std::move(Mailbox::create(1000 + next_box++)).value();
-    rcu.register_reader(kReader);
-    rcu.online(kReader);
-    WorkerConfig config;
-    config.reader_id = kReader;
-    config.rcu = &rcu;
-    config.pipeline = &pipeline;
-    config.ports = &ports;
-    config.mailbox = mailbox.get();
-    config.counters = counters.get();
-    config.copy_pool = pool;
-    config.cache_entries = cache_entries;
-    config.hash_seed = 42;
-    config.manual_clock = true;
-    worker = std::move(Worker::create(config)).value();
-}
-
-Lab::~Lab() {
-    rcu.offline(kReader);
-    worker.reset();
-    rcu.synchronize();
-}
-
-void Lab::publish(World& world) {
-    counters->flows.reserve(world.flows + 1);
-    pipeline.swap(world.build());
-    rcu.quiescent(kReader);
-    rcu.reclaim();
-}
-
-void Lab::send(PortId port, const Bytes& frame) {
-    send(port, std::vector<Bytes>{frame});
-}
-
-void Lab::send(PortId port, const std::vector<Bytes>& frames) {
-    std::vector<rte_mbuf*> pkts;
-    for (const Bytes& frame : frames) {
-        pkts.push_back(to_mbuf(frame));
-    }
-    worker->process_burst(pkts.data(), static_cast<unsigned>(pkts.size()), port);
-}
-
-std::vector<Bytes> Lab::take(PortId port) {
-    return std::exchange(sent[port]->second, {});
-}
-
-std::map<PortId, std::vector<Bytes>> Lab::take_all() {
-    std::map<PortId, std::vector<Bytes>> all;
-    for (size_t i = 0; i < sent.size(); ++i) {
-        if (!sent[i]->second.empty()) {
-            all[static_cast<PortId>(i)] = take(static_cast<PortId>(i));
-        }
-    }
-    return all;
-}
-
-std::vector<Bytes> Lab::take_punts() {
-    std::vector<Bytes> out;
-    rte_mbuf* m;
-    while (mailbox->take_punts(&m, 1) == 1) {
-        out.push_back(to_bytes(m));
-        rte_pktmbuf_free(m);
-    }
-    return out;
-}
-
-uint64_t Lab::flow_packets(uint32_t flow) {
-    worker->request_flush();
-    worker->run_once();
-    uint64_t packets;
-    uint64_t bytes;
-    counters->flows.read(flow, &packets, &bytes);
-    return packets;
-}
-
-unsigned Lab::in_use() const {
-    return rte_mempool_in_use_count(test_pool());
 }
 
 }  // namespace sluice::test
