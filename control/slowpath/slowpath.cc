@@ -278,7 +278,9 @@ void SlowPath::Impl::hand_over(const Learned& learned) {
 }
 
 void SlowPath::Impl::on_time(const Pipeline& pipeline, int64_t now_ms) {
-    announcer.look(pipeline, now_ms);
+    if (config.announce) {
+        announcer.look(pipeline, now_ms);
+    }
     for (Announcer::Frame& frame : announcer.due(now_ms)) {
         count(C::k_announcements);
         send_to_port(frame.port, std::move(frame.bytes), 0);

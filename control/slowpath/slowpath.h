@@ -67,6 +67,7 @@ struct SlowPathConfig {
     unsigned punt_burst = 500;
     unsigned learns_per_s = 2000;  ///< new things learnt, per logical port
     unsigned learn_burst = 4000;
+    bool announce = true;      ///< our underlay addresses, when they appear
     unsigned dedup_ms = 1000;  ///< the same message is passed on once in this time
 };
 

@@ -150,6 +150,7 @@ void App::make_slow_path() {
     config.reader_id = host_->slow_path_reader();
     config.pool = host_->copy_pool();
     config.control_loop = &loop_;
+    config.announce = !options_.dummy;  // a comparison with the reference wants a quiet wire
     ControlPlane& control = *control_;
     SlowPathSinks sinks;
     sinks.put_arp = [&control](uint32_t datapath, uint32_t port, const Ip4& ip, const Mac& mac) {
