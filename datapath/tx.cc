@@ -57,6 +57,11 @@ void transmit(WorkerCtx& ctx, rte_mbuf* m, PortId id) {
         ctx.drop_packet(m, Drop::k_too_long);
         return;
     }
+    if (SLUICE_UNLIKELY(m->nb_segs > 1) && !port.has(kPortTxMultiSeg) &&
+        rte_pktmbuf_linearize(m) != 0) {
+        ctx.drop_packet(m, Drop::k_not_applicable);
+        return;
+    }
     if (SLUICE_UNLIKELY(ctx.trace != nullptr)) {
         trace_frame(ctx, m, id);
     }

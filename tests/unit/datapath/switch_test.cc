@@ -369,3 +369,20 @@ TEST_CASE("what a port does not take is counted and freed", "[datapath]") {
     CHECK(lab.drops(Drop::k_too_long) == 1);
     CHECK(lab.in_use() == before);
 }
+
+TEST_CASE("chained packets leave in one piece where a port wants that", "[datapath]") {
+    TwoVifs net;
+    net.world.l2_switch(net.ls, {{1, kMac1}, {2, kMac2}});
+    Lab lab(1024, 8, 9000);
+    lab.publish(net.world);
+    const unsigned before = lab.in_use();
+    const Bytes small = udp(kMac1, kMac2, 1, 1000);
+    const Bytes large = udp(kMac1, kMac2, 1, 5000);
+    for (const Bytes& frame : {small, large}) {
+        rte_mbuf* m = to_mbuf(frame, {300, 200});
+        lab.worker->process_burst(&m, 1, 0);
+    }
+    CHECK(lab.take(1) == std::vector<Bytes>{small});
+    CHECK(lab.drops(Drop::k_not_applicable) == 1);  // longer than a buffer
+    CHECK(lab.in_use() == before);
+}
