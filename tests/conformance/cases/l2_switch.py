@@ -24,7 +24,7 @@ SPEC = {
         a.udp(b), b.udp(a), a.udp(c), c.udp(b), a.udp(d), c.udp(d),
         a.udp(b, size=0), a.udp(b, size=1400), a.udp(d, size=1400),
         a.udp6(b), b.udp6(d), a.tcp(b), a.tcp6(c),
-        a.udp(b, tos=0xb8), a.udp(d, tos=0xb8), a.udp(d, tos=3), a.udp(d, ttl=1),
+        a.udp(b, tos=0xb8), a.udp(d, tos=0xb8), a.udp(d, tos=1), a.udp(d, ttl=1),
         a.udp(a), stranger.udp(b), a.udp(stranger),
         a.udp(b, link=a.ether(BROADCAST), dst='255.255.255.255'),
         a.udp(b, link=a.ether('01:00:5e:01:01:01'), dst='239.1.1.1'),

@@ -22,7 +22,7 @@ SPEC = {
        'qos-add s from-lport 200 "inport == \\"lp1\\" && udp.dst == 53" dscp=10',
        'qos-add s from-lport 100 "inport == \\"lp2\\" && ip6" dscp=63',
        'qos-add s from-lport 50 "ip4.src == 10.0.0.0/24 && tcp.dst == 80" dscp=0',
-       'qos-add s to-lport 100 "outport == \\"lp3\\" && ip.dscp == 46" dscp=1',
+       'qos-add s to-lport 100 "outport == \\"lp3\\" && udp.dst == 53" dscp=1',
        'qos-add s to-lport 90 "outport == \\"lp3\\" && ip" dscp=34'],
     'interfaces': {'v1': 'lp1', 'v2': 'lp2', 'v3': 'lp3', 'v5': 'lp5'},
     'remote': [{'name': 'hv2', 'ip': '192.168.0.2', 'mac': '02:bb:00:00:00:02', 'ports': ['lp4']}],

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Router policies over the routing table: allow, drop, reroute, by priority, source, port and DSCP."""
+"""Router policies over the routing table: allow, drop, reroute, by priority, source, port and TTL.
+
+Left out here and elsewhere: `ip.dscp == N`, for which OVN 23.03 makes a flow that matches any DSCP.
+"""
 from traffic import Ether, Host, mac, router_port, switch_port
 
 GW = ['', '00:00:00:00:ff:01', '00:00:00:00:ff:02', '00:00:00:00:ff:03']
@@ -26,7 +29,7 @@ SPEC = {
        policy(1002, 'ip4.src == 10.0.1.4 && udp.dst == 666', 'drop'),
        policy(900, 'inport == "r-s2" && tcp.dst == 23', 'drop'),
        policy(800, 'ip6.src == fd01::4', 'reroute fd03::3'),
-       policy(700, 'ip.dscp == 46 && ip4', 'reroute 10.0.3.3'),
+       policy(700, 'ip.ttl == 46 && ip4', 'reroute 10.0.3.3'),
        policy(600, 'ip4.dst == 10.0.3.99', 'drop')],
     'interfaces': {'v1': 'lp1', 'v2': 'lp2', 'v3': 'lp3', 'v4': 'lp4'},
     'packets': [
@@ -34,8 +37,8 @@ SPEC = {
         a2.tcp(fw, dport=666), a.udp(b, dport=666), a.udp(b, dport=53), b.tcp(a, dport=23),
         b.tcp6(a, dport=23), b.tcp(a, dport=22), a.tcp(b, dport=23), fw.tcp(a, dport=23),
         a.udp6(b), a2.udp6(b), a2.tcp6(b), a2.udp6(fw), b.udp6(a2),
-        a.udp(b, tos=0xb8), a.udp(fw, tos=0xb8), a.udp(b, tos=0xb9), a.udp(b, tos=0xb4),
-        b.udp(a, tos=0xb8), fw.udp(b, src='10.0.1.4'), fw.udp(b),
+        a.udp(b, ttl=46), a.udp(fw, ttl=46), a.tcp(b, ttl=46), a.udp(b, ttl=47),
+        b.udp(a, ttl=46), a.udp6(b, hlim=46), fw.udp(b, src='10.0.1.4'), fw.udp(b),
         a.udp(fw, dst='10.0.3.99'), a.ping(b), a2.ping(b), a2.ping('10.0.1.254'),
         a2.ping('10.0.2.254'), b.ping(a2), a2.udp(a, link=Ether(src=a2.mac, dst=GW[1])),
     ],
