@@ -282,7 +282,7 @@ std::vector<uint32_t> ControlPlane::flows_of(uint32_t datapath_key) const {
 }
 
 void ControlPlane::rebuild() {
-    impl_->builder.forget();
+    impl_->builder.rebuild();
     impl_->schedule();
 }
 

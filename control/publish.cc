@@ -50,6 +50,13 @@ std::unique_ptr<const Pipeline> PipelineBuilder::update(const BuildInputs& input
     return assemble();
 }
 
+void PipelineBuilder::rebuild() {
+    for (auto& [datapath, local] : locals_) {
+        local.compiled.reset();
+        local.is_dirty_ports = local.is_dirty_groups = local.is_dirty_neighbors = true;
+    }
+}
+
 void PipelineBuilder::plan_round(const BuildInputs& inputs) {
     const chassis::BindingPlan before = std::move(plan_);
     plan_ = chassis::plan_bindings(*mirror_, inputs.attachments, inputs.identity);

@@ -45,8 +45,11 @@ public:
     /// The next pipeline, or null when nothing that workers see changed. The caller makes the
     /// mirror forget its changes afterwards.
     std::unique_ptr<const Pipeline> update(const BuildInputs& inputs);
-    /// The next update() starts from nothing (indices of datapaths and tunnels are kept).
+    /// The next update() starts from nothing (indices of datapaths and tunnels are kept): for a
+    /// mirror whose contents were replaced without telling the changes.
     void forget() { is_fresh_ = true; }
+    /// The next update() compiles and builds every datapath anew; flows keep their ids.
+    void rebuild();
 
     /// Tells `listener` every compiler pass over `datapath` from now on; null: nobody.
     void listen(const Uuid& datapath, compile::PassListener* listener) {

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/unit/control/publish/describe.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "lib/program/table.h"
+
+namespace control_lab {
+namespace {
+
+using namespace sluice;
+
+struct Describer {
+    const Pipeline& pipeline;
+    const DescribeOptions& options;
+    std::string out;
+
+    template <typename... Args>
+    void line(fmt::format_string<Args...> format, Args&&... args) {
+        out += fmt::format(format, std::forward<Args>(args)...) + "\n";
+    }
+    std::string datapath_name(uint32_t index) const {
+        const Datapath* datapath = pipeline.datapath(index);
+        return datapath ? std::to_string(datapath->key) : "?";
+    }
+    std::string reach(const LogicalPort& port) const {
+        switch (port.reach) {
+        case Reach::kUnbound: return "unbound";
+        case Reach::kVif: return fmt::format("port {} tci {:#x}", port.port, port.vlan_tci);
+        case Reach::kPatch:
+            return fmt::format("patch {}:{}", datapath_name(port.peer_datapath), port.peer_key);
+        case Reach::kTunnel: return "tunnel " + options.tunnel_name(port.tunnel);
+        case Reach::kLocalnet: return fmt::format("localnet {}", port.via_key);
+        case Reach::kRedirect: return fmt::format("redirect {}", port.via_key);
+        case Reach::kNoTunnel: return "no tunnel";
+        }
+        return "?";
+    }
+    std::string mask(const KeyMask* m) const {
+        return fmt::format("{:02x} nd {}", fmt::join(m->bytes, ""), m->reads_nd);
+    }
+
+    void ports(const Datapath& datapath) {
+        std::vector<const LogicalPort*> list;
+        datapath.ports.for_each([&](uint32_t, const LogicalPort* port) { list.push_back(port); });
+        std::sort(list.begin(), list.end(), [](auto* a, auto* b) { return a->key < b->key; });
+        for (const LogicalPort* port : list) {
+            std::string security;
+            for (const auto& entry :
+                 port->security ? port->security->entries : std::vector<PortSecurity::Entry>()) {
+                security +=
+                    fmt::format(" {:x}/{}/{}", entry.mac, entry.ip4.size(), entry.ip6.size());
+            }
+            line(" port {} {}{}{} security{}", port->key, reach(*port),
+                 port->is_localport ? " localport" : "", port->is_localnet ? " localnet" : "",
+                 security);
+        }
+    }
+
+    void groups(const Datapath& datapath) {
+        std::vector<std::string> lines;
+        datapath.groups.for_each([&](uint32_t key, const Group* group) {
+            std::vector<std::string> tunnels;
+            for (const uint32_t tunnel : group->tunnels) {
+                tunnels.push_back(options.tunnel_name(tunnel));
+            }
+            std::sort(tunnels.begin(), tunnels.end());
+            lines.push_back(fmt::format(" group {} here {} local {} tunnels {} remote {}", key,
+                                        group->here, group->local, tunnels, group->remote_ports));
+        });
+        std::sort(lines.begin(), lines.end());
+        for (const std::string& text : lines) {
+            line("{}", text);
+        }
+    }
+
+    void neighbors(const Neighbors& n) {
+        std::vector<std::string> lines;
+        for (const auto& [key, mac] : n.ip4) {
+            lines.push_back(fmt::format(" ip4 {} {:#x} -> {:x}", key.port_key, key.ip, mac));
+        }
+        for (const auto& [key, mac] : n.ip6) {
+            lines.push_back(
+                fmt::format(" ip6 {} {} -> {:x}", key.port_key, to_string(key.ip), mac));
+        }
+        for (const auto& [mac, port] : n.fdb) {
+            lines.push_back(fmt::format(" fdb {:x} -> {}", mac, port));
+        }
+        std::sort(lines.begin(), lines.end());
+        for (const std::string& text : lines) {
+            line("{}", text);
+        }
+    }
+
+    void tables(const Datapath& datapath) {
+        for (unsigned side = 0; side < 2; ++side) {
+            for (unsigned n = 0; n < limits::kMaxTables; ++n) {
+                const Table* table = datapath.tables[side][n];
+                if (table) {
+                    line(" table {}.{} rows {} hash {:x}\n{}", side, n, table->n_rows,
+                         options.with_hashes ? table->content_hash : 0, table->description);
+                }
+            }
+            line(" reads {} {:x}", side, fmt::join(datapath.reads[side].w, " "));
+        }
+    }
+
+    void entry(const char* name, const std::vector<const EntryPoint*>& list) {
+        for (const EntryPoint* point : list) {
+            line("  {} {}:{} flags {:#x} strip {} mask {}", name, datapath_name(point->datapath),
+                 point->inport, point->flags, point->strip_vlan, mask(point->mask));
+        }
+    }
+
+    void entries() {
+        for (size_t port = 0; port < pipeline.entries.size(); ++port) {
+            const PortEntry* e = pipeline.entries[port];
+            if (!e) {
+                continue;
+            }
+            line("entry of port {} takes tags {} underlay {}", port, e->untagged_takes_tags,
+                 e->underlay ? fmt::format("{:x}", e->underlay->mac) : "-");
+            entry("untagged", e->untagged);
+            for (unsigned tag = 0; tag < 4096; ++tag) {
+                if (const auto* list = e->tagged.find(static_cast<uint16_t>(tag))) {
+                    entry(fmt::format("tag {}", tag).c_str(), **list);
+                }
+            }
+        }
+    }
+
+    void tunnels() {
+        std::vector<std::string> lines;
+        for (size_t i = 0; i < pipeline.tunnels.size(); ++i) {
+            if (const Tunnel* t = pipeline.tunnels[i]) {
+                lines.push_back(fmt::format("tunnel {} state {} port {} csum {} {:02x}",
+                                            options.tunnel_name(static_cast<uint32_t>(i)),
+                                            int(t->state), t->port, t->csum,
+                                            fmt::join(t->header, t->header + t->header_len, "")));
+            }
+        }
+        std::sort(lines.begin(), lines.end());
+        for (const std::string& text : lines) {
+            line("{}", text);
+        }
+    }
+};
+
+}  // namespace
+
+std::string describe(const Pipeline& pipeline, const DescribeOptions& options) {
+    Describer d{pipeline, options, {}};
+    std::vector<const Datapath*> datapaths;
+    for (const Datapath* datapath : pipeline.datapaths) {
+        if (datapath) {
+            datapaths.push_back(datapath);
+        }
+    }
+    std::sort(datapaths.begin(), datapaths.end(), [](auto* a, auto* b) { return a->key < b->key; });
+    for (const Datapath* datapath : datapaths) {
+        d.line("datapath {} {} {}", datapath->key, datapath->name,
+               datapath->is_switch ? "switch" : "router");
+        d.ports(*datapath);
+        d.groups(*datapath);
+        d.neighbors(*datapath->neighbors);
+        d.tables(*datapath);
+    }
+    d.entries();
+    d.tunnels();
+    d.line("tunnel mask {}", d.mask(pipeline.tunnel_mask));
+    d.line("lengths {}", pipeline.pkt_lens);
+    std::vector<std::string> flows;
+    for (const auto& info : *pipeline.flows) {
+        if (info) {
+            flows.push_back(fmt::format("flow {} {}.{} {} {} | {}", to_string(info->uuid),
+                                        info->side, info->table, info->priority, *info->match,
+                                        *info->actions));
+        }
+    }
+    std::sort(flows.begin(), flows.end());
+    for (const std::string& flow : flows) {
+        d.line("{}", flow);
+    }
+    return d.out;
+}
+
+std::string difference(const std::string& a, const std::string& b) {
+    std::istringstream left(a);
+    std::istringstream right(b);
+    std::string x;
+    std::string y;
+    for (unsigned number = 1;; ++number) {
+        const bool has_x = static_cast<bool>(std::getline(left, x));
+        const bool has_y = static_cast<bool>(std::getline(right, y));
+        if (!has_x && !has_y) {
+            return "";
+        }
+        if (x != y || has_x != has_y) {
+            return fmt::format("line {}:\n  {}\n  {}", number, has_x ? x : "(end)",
+                               has_y ? y : "(end)");
+        }
+    }
+}
+
+}  // namespace control_lab
