@@ -106,6 +106,13 @@ std::string Random::actions(unsigned side, unsigned table, unsigned tables) {
                                       "icmp4 { eth.dst <-> eth.src; output; };"};
         return table + 1 < tables ? out + pick(never) : out + "output;";
     }
+    case 4:
+        // What the called tables wrote is still there afterwards.
+        if (table + 2 < tables) {
+            return out +
+                   fmt::format("next; {} next({});", statement(side, table, tables, 0), table + 2);
+        }
+        [[fallthrough]];
     case 3:
         if (table + 2 < tables) {
             return out + fmt::format("next({});", table + 2);

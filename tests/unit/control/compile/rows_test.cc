@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "control/compile/normalize.h"
+#include "control/compile/optimize.h"
 
 using namespace sluice;
 using namespace sluice::compile;
@@ -133,4 +134,58 @@ TEST_CASE("Too many rows are refused") {
     const auto rows = rows_of(match);
     REQUIRE_FALSE(rows.ok());
     CHECK(rows.error().message.find("more than 4096 rows") != std::string::npos);
+}
+
+TEST_CASE("Known bits and ranges: possible() tries like one who counts") {
+    // All masks and patterns of 5 bits against sets of one or two ranges.
+    for (unsigned lo = 0; lo < 32; ++lo) {
+        for (unsigned hi = lo; hi < 32; hi += 3) {
+            const ValueSet set({{lo, hi}, {30, 30}});
+            for (unsigned known = 0; known < 32; ++known) {
+                const unsigned bits = (lo * 7 + hi * 5) & known;
+                bool expected = false;
+                for (unsigned v = 0; v < 32; ++v) {
+                    const bool in = (v >= lo && v <= hi) || v == 30;
+                    expected = expected || (in && (v & known) == bits);
+                }
+                // Above the five bits nothing is set.
+                const U128 above = ~U128{31};
+                INFO(lo << ".." << hi << " known " << known << " bits " << bits);
+                REQUIRE(possible(set, above | known, bits) == expected);
+            }
+        }
+    }
+}
+
+TEST_CASE("Value sets behave like sets") {
+    const auto members = [](const ValueSet& set) {
+        uint32_t out = 0;
+        for (unsigned v = 0; v < 16; ++v) {
+            out |= set.contains(v) ? 1u << v : 0;
+        }
+        return out;
+    };
+    const auto of = [](uint32_t bits) {
+        std::vector<ValueRange> ranges;
+        for (unsigned v = 0; v < 16; ++v) {
+            if (bits >> v & 1) {
+                ranges.push_back({v, v});
+            }
+        }
+        return ValueSet(std::move(ranges));
+    };
+    for (uint32_t a = 1; a < 65536; a = a * 3 + 7) {
+        CHECK(members(of(a)) == a);
+        CHECK(members(of(a).complement(4)) == (~a & 0xffff));
+        for (uint32_t b = 5; b < 65536; b = b * 5 + 3) {
+            CHECK(members(of(a).unite(of(b))) == (a | b));
+            CHECK(members(of(a).intersect(of(b))) == (a & b));
+            CHECK((of(a) == of(b)) == (a == b));
+        }
+    }
+    const ValueSet top({{~U128{0}, ~U128{0}}});
+    CHECK(top.complement(128).contains(~U128{0} - 1));
+    CHECK_FALSE(top.complement(128).contains(~U128{0}));
+    CHECK(ValueSet::all(128).complement(128).empty());
+    CHECK(ValueSet().complement(128).is_all(128));
 }
