@@ -66,6 +66,9 @@ public:
     }
 
     void world(World* w) {
+        for (unsigned& place : read_) {
+            place = below(std::size(kPlaces));
+        }
         const unsigned n = 1 + below(3);
         for (unsigned i = 0; i < n; ++i) {
             w->datapath(10 + i);
@@ -112,7 +115,7 @@ public:
                 for (unsigned i = 0; i < n; ++i) {
                     std::vector<Test> tests;
                     for (unsigned t = 1 + below(2); t > 0; --t) {
-                        const Place& p = kPlaces[below(std::size(kPlaces))];
+                        const Place& p = read_place();
                         tests.push_back(eq(p.slot, value(p.slot), p.mask));
                     }
                     if (i + 1 == n && chance(95)) {
@@ -147,7 +150,7 @@ public:
 
     void action(std::vector<Instr>* out, unsigned side, unsigned table, unsigned depth) {
         const Place& a = kPlaces[below(std::size(kPlaces))];
-        const Place& b = kPlaces[below(std::size(kPlaces))];
+        const Place& b = read_place();
         switch (below(14)) {
         case 0:
         case 1:
@@ -266,7 +269,11 @@ public:
     }
 
 private:
+    /// A world looks at few of the places that it writes, so that its keys have gaps.
+    const Place& read_place() { return kPlaces[read_[below(std::size(read_))]]; }
+
     std::mt19937_64 rng_;
+    unsigned read_[5] = {};
 };
 
 bool is_cache_counter(Counter c) {
