@@ -13,7 +13,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
-from ovnlab.processes import Lab  # noqa: E402
+from ovnlab.processes import Lab, answers  # noqa: E402
 from ovnlab.tools import find_program  # noqa: E402
 from ovnlab.unixctl import unixctl  # noqa: E402
 from ovnlab.wire import GrowingPcap, Hub  # noqa: E402
@@ -69,7 +69,8 @@ class Hypervisors(Lab):
         elif tool in ('vs', 'ovs-vsctl'):
             self.vsctl(chassis or self.chassis[0]['name'], *words[1:])
         else:
-            self.nbctl(*(words[1:] if tool == 'ovn-nbctl' else words))
+            # Waiting for northd line by line makes it hand out the same tunnel keys in every run.
+            self.nbctl('--wait=sb', *(words[1:] if tool == 'ovn-nbctl' else words))
 
     def start(self):
         self.start_central()
@@ -112,7 +113,7 @@ class Hypervisors(Lab):
         self.database(name, 'db', 'vs')
         self.vsctl(name, '--no-wait', 'init')
         self.switch[name] = self.start_switch(name)
-        self.wait(lambda: os.path.exists(self.switch[name].ctl), self.switch[name].name)
+        self.wait(lambda: answers(self.switch[name].ctl), self.switch[name].name)
         ids = {'system-id': name, 'hostname': name,
                'ovn-remote': 'unix:%s/central/db.sock' % self.folder,
                'ovn-encap-type': chassis.get('encap_type', 'geneve'),

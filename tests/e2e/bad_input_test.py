@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Wrong options and a hostile or broken world: sluiced says clearly what is wrong, and where it can go
 on it goes on."""
-import os
 import subprocess
 import time
 
 from checks import run
 from network1 import NetLab, configure, populate
+from ovnlab.processes import SCHEMA, answers
 from ovnlab.tools import find_program
 
 
@@ -97,7 +97,7 @@ def test_tls(checks, lab, vm1, vm2):
                         '--certificate=%s/cert.pem' % theirs, '--ca-cert=%s/ca.crt' % theirs,
                         '--remote=pssl:' + tls_socket,
                         lab_database(lab, theirs), prefix=host.ns.enter)
-    lab.wait(lambda: os.path.exists(server.ctl), 'TLS server')
+    lab.wait(lambda: answers(server.ctl), 'TLS server')
     host.vsctl('--no-wait', 'set-ssl', ours + '/key.pem', ours + '/cert.pem', ours + '/ca.crt')
     southbound_at(host, 'ssl:127.0.0.1:16642')
     checks.within('a refused certificate is logged', log_says(host, 'certificate'))
@@ -110,7 +110,6 @@ def test_tls(checks, lab, vm1, vm2):
 
 
 def lab_database(lab, folder):
-    from ovnlab.processes import SCHEMA
     path = folder + '/sb.db'
     lab.run('theirs', 'ovsdb-tool', 'create', path, SCHEMA['sb'])
     return path

@@ -12,7 +12,7 @@ import time
 
 from checks import run
 from network1 import NetLab, VMS
-from ovnlab.processes import SCHEMA
+from ovnlab.processes import SCHEMA, answers
 from udp_stream import UdpStream
 
 OUTAGE_S = float(os.environ.get('SLUICE_OUTAGE_S', '30'))
@@ -34,7 +34,7 @@ def start_southbound(lab, *remotes):
             os.unlink('%s/%s' % (home, stale))
     server = lab.daemon('central', 'ovsdb-server', '--remote=punix:%s/db.sock' % home, *remotes,
                         home + '/sb.db')
-    lab.wait(lambda: os.path.exists(home + '/db.sock') and os.path.exists(server.ctl), 'southbound')
+    lab.wait(lambda: answers(home + '/db.sock') and answers(server.ctl), 'southbound')
     return server
 
 

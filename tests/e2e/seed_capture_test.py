@@ -3,8 +3,8 @@
 """Two packets that a real OVN was seen to send: sluice must make and take exactly those.
 
 The capture: vm1 pings vm2 across Geneve between 192.168.50.100 and 192.168.50.101. Fed the inner
-frames, sluice-replay must emit the captured outer packets, but for outer MACs, IP id, UDP source
-port and checksums; fed the captured outer packets, the inner frames to the last byte. The Southbound
+frames, sluice-replay must emit the captured outer packets, but for IP id, UDP source port and
+checksums; fed the captured outer packets, the inner frames to the last byte. The Southbound
 database is what ovn-northd makes for the network of the capture.
 """
 import os
@@ -26,6 +26,7 @@ REPLY = bytes.fromhex(
     '01000102800100020001404400000001404400000002080045000054402600004001b91bc0a8000cc0a8000b0000ce7b'
     '04e31af194d96e5c0000000041a70e0000000000101112131415161718191a1b1c1d1e1f202122232425262728292a2b'
     '2c2d2e2f3031323334353637')
+MACS = {1: '52:54:00:13:e0:a2', 2: '52:54:00:ac:67:5b'}
 OUTER = 14 + 20 + 8 + 8 + 8     # Ethernet, IPv4, UDP, Geneve, one option
 LEGACY = bytes.fromhex('ffff0001')      # class 0xffff, type 0, four bytes: ovn-architecture(7), 2015
 
@@ -39,8 +40,8 @@ def checksum(data):
 
 
 def masked(frame):
-    """Without outer MACs, IP id, checksums and UDP source port."""
-    return (frame[12:18] + b'\0\0' + frame[20:24] + b'\0\0' + frame[26:34] + b'\0\0' + frame[36:40]
+    """Without IP id, checksums and UDP source port."""
+    return (frame[:18] + b'\0\0' + frame[20:24] + b'\0\0' + frame[26:34] + b'\0\0' + frame[36:40]
             + b'\0\0' + frame[42:])
 
 
@@ -101,11 +102,13 @@ def make_southbound(lab):
 
 
 def replay(lab, southbound, worker, port, frames, out, *options):
-    address = '192.168.50.10%d/24' % (worker - 1)
+    address, peer = '192.168.50.10%d/24' % (worker - 1), 3 - worker
     source, target = lab.folder + '/in.pcap', lab.folder + '/out.pcap'
     write_pcap(source, frames)
     subprocess.run([find_program('sluice-replay'), '--quiet', '--sb', southbound, '--chassis',
-                    'worker%d' % worker, '--underlay', 'eth1=dummy,ip=' + address,
+                    'worker%d' % worker, '--underlay',
+                    'eth1=dummy,mac=%s,ip=%s' % (MACS[worker], address),
+                    '--neighbor', '192.168.50.10%d=%s' % (peer - 1, MACS[peer]),
                     '--in', '%s=%s' % (port, source), '--out', '%s=%s' % (out, target), *options],
                    check=True)
     return read_pcap(target)
@@ -128,8 +131,8 @@ def test(checks):
             sent = replay(lab, southbound, source, 'vm%d' % source, [inner], 'eth1',
                           '--legacy-geneve')
             checks.equal('%s: older option form sent' % name,
-                         [masked(f)[38:].hex() for f in sent],
-                         [masked(legacy(outer))[38:].hex()])
+                         [masked(f)[50:].hex() for f in sent],
+                         [masked(legacy(outer))[50:].hex()])
             got = replay(lab, southbound, target, 'eth1', [legacy(outer)], 'vm%d' % target)
             checks.equal('%s: older option form received' % name, [f.hex() for f in got],
                          [inner.hex()])

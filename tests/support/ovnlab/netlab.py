@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 
-from .processes import Lab, LabError
+from .processes import Lab, LabError, answers
 from .tools import find_program
 from .unixctl import unixctl
 
@@ -132,7 +132,7 @@ class SluiceHypervisor(Hypervisor):
                                     '--db', 'unix:%s/db.sock' % self.lab.home(self.name),
                                     '--workers', '1', *options, program=self.program,
                                     prefix=self.ns.enter)
-        self.lab.wait(lambda: os.path.exists(self.main.ctl), 'sluiced of ' + self.name)
+        self.lab.wait(lambda: answers(self.main.ctl), 'sluiced of ' + self.name)
 
     def address_underlay(self):
         address = '%s/%d' % (self.ip, self.prefix_len)
@@ -152,7 +152,7 @@ class OvsHypervisor(Hypervisor):
         self.main = self.lab.daemon(self.name, 'ovs-vswitchd', '--disable-system',
                                     'unix:%s/db.sock' % self.lab.home(self.name),
                                     prefix=self.ns.enter)
-        self.lab.wait(lambda: os.path.exists(self.main.ctl), 'ovs-vswitchd of ' + self.name)
+        self.lab.wait(lambda: answers(self.main.ctl), 'ovs-vswitchd of ' + self.name)
         self.vsctl('add-br', 'br-int', '--', 'set', 'bridge', 'br-int', 'datapath_type=netdev',
                    'fail-mode=secure', '--', 'add-br', 'br-phys', '--', 'set', 'bridge', 'br-phys',
                    'datapath_type=netdev', '--', 'add-port', 'br-phys', UPLINK)

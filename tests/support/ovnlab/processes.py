@@ -7,6 +7,7 @@ itself dies, so nothing outlives it. Only processes that the lab started are eve
 """
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,16 @@ SCHEMA = {'nb': (_SCHEMAS or '/usr/share/ovn') + '/ovn-nb.ovsschema',
           'vs': (_SCHEMAS or '/usr/share/openvswitch') + '/vswitch.ovsschema'}
 _RUN_FOLDERS = ['%s_%s' % (program, kind) for program in ('OVS', 'OVN')
                 for kind in ('RUNDIR', 'LOGDIR', 'DBDIR', 'SYSCONFDIR')]
+
+
+def answers(path):
+    """Whether somebody listens on a unix socket: its file appears a moment earlier."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        try:
+            sock.connect(path)
+        except OSError:
+            return False
+        return True
 
 
 class LabError(RuntimeError):
@@ -121,7 +132,7 @@ class Lab:
                 self.run(home, 'ovsdb-tool', 'create', file, SCHEMA[kind])
         daemon = self.daemon(home, 'ovsdb-server', '--remote=punix:%s/%s.sock' % (folder, name),
                              *files)
-        self.wait(lambda: os.path.exists('%s/%s.sock' % (folder, name)), home + ' database')
+        self.wait(lambda: answers('%s/%s.sock' % (folder, name)), home + ' database')
         return daemon
 
     def start_central(self):
