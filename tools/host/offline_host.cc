@@ -26,10 +26,8 @@ Result<void> add_port(OfflineHost* host, const PortOption& option) {
     port.id = *id;
     port.mac = host->host->ports().mac(*id);
     port.mtu = host->host->ports().mtu(*id);
-    if (const auto mac = option.spec.args.find("mac"); mac != option.spec.args.end()) {
-        if (const auto parsed = parse_mac(mac->second)) {
-            port.mac = *parsed;
-        }
+    if (!option.mac.empty()) {
+        port.mac = *parse_mac(option.mac);
     }
     port.iface_id = option.iface_id;
     port.physnet = option.physnet;

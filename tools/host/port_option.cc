@@ -28,6 +28,13 @@ Result<PortOption> parse_port_option(const std::string& text, bool underlay) {
     };
     port.iface_id = take("iface-id");
     port.physnet = take("physnet");
+    if (const std::string& driver = port.spec.driver; driver == "pcap" || driver == "af_packet") {
+        port.mac = take("mac");  // the device keeps its own, other drivers set it
+        if (!port.mac.empty() && !parse_mac(port.mac)) {
+            return Error{fmt::format("{} {}: mac={} is not a MAC address", option, port.spec.name,
+                                     port.mac)};
+        }
+    }
     std::stringstream addresses(take("ip"));
     for (std::string part; std::getline(addresses, part, '+');) {
         if (!parse_ip4_prefix(part) && !parse_ip6_prefix(part)) {

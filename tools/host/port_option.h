@@ -16,6 +16,7 @@ struct PortOption {
     std::string iface_id;                ///< logical port; empty for underlay ports
     std::vector<std::string> addresses;  ///< "192.168.0.1/24" of an underlay port
     std::string physnet;                 ///< localnet network_name this port carries
+    std::string mac;                     ///< underlay address in place of the port's own
     bool underlay = false;
 };
 

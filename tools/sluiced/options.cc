@@ -112,6 +112,14 @@ Result<void> check(const Options& o) {
     if (o.no_db && (o.sb.empty() || o.system_id.empty())) {
         return Error{"--no-db needs --sb REMOTES and --system-id NAME"};
     }
+    for (const PortOption& port : o.ports) {
+        if (!port.mac.empty()) {
+            return Error{
+                fmt::format("{}: mac= is for offline programs; give the device itself the "
+                            "address (ip link set {} address {})",
+                            port.spec.name, port.spec.name, port.mac)};
+        }
+    }
     if (o.workers == 0 || o.workers > limits::kMaxWorkers) {
         return Error{fmt::format("--workers: expected 1 to {}", limits::kMaxWorkers)};
     }
