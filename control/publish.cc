@@ -147,7 +147,7 @@ void PipelineBuilder::compile_dirty(const physical::View& now) {
         if (local.compiled && !local.dirty_tables.any()) {
             continue;
         }
-        const physical::DatapathNames names(now, local.signature);
+        const physical::DatapathNames names(now, datapath, local.signature);
         compile::DatapathInput input;
         input.is_switch = local.row->is_switch();
         input.names = &names;
@@ -171,8 +171,9 @@ void PipelineBuilder::refresh_signature(const physical::View& now, const Uuid& d
     const auto note = [&](const std::string& name) {
         local->dirty_tables |= flows_.mentions(datapath, NameKind::kPort, name);
         for (const Uuid& group : mirror_->port_groups_with(name)) {
-            local->dirty_tables |= flows_.mentions(datapath, NameKind::kPortGroup,
-                                                   mirror_->port_groups.find(group)->name);
+            const std::string& row_name = mirror_->port_groups.find(group)->name;
+            local->dirty_tables |= flows_.mentions(
+                datapath, NameKind::kPortGroup, physical::group_name_in(now, datapath, row_name));
         }
     };
     for (const auto& [name, meaning] : signature) {

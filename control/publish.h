@@ -93,6 +93,7 @@ private:
     void mark_port_rows();
     void mark_other_rows();
     void mark_names(const BuildInputs& inputs);
+    void mark_port_group(const physical::View& now, const std::string& row_name);
     void mark_name(NameKind kind, const std::string& name);
     void mark_port(const sb::PortBinding* port);
     void mark_all_ports();

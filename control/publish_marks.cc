@@ -143,6 +143,13 @@ void PipelineBuilder::mark_name(NameKind kind, const std::string& name) {
     }
 }
 
+void PipelineBuilder::mark_port_group(const physical::View& now, const std::string& row_name) {
+    for (auto& [datapath, local] : locals_) {
+        const std::string name = physical::group_name_in(now, datapath, row_name);
+        local.dirty_tables |= flows_.mentions(datapath, NameKind::kPortGroup, name);
+    }
+}
+
 void PipelineBuilder::mark_names(const BuildInputs& inputs) {
     for (const auto& [uuid, change] : mirror_->address_sets.changes()) {
         for (const auto* row : {change.before.get(), change.after.get()}) {
@@ -154,7 +161,7 @@ void PipelineBuilder::mark_names(const BuildInputs& inputs) {
     for (const auto& [uuid, change] : mirror_->port_groups.changes()) {
         for (const auto* row : {change.before.get(), change.after.get()}) {
             if (row) {
-                mark_name(NameKind::kPortGroup, row->name);
+                mark_port_group(view(inputs), row->name);
             }
         }
     }

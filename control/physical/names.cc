@@ -1,7 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/physical/names.h"
 
+#include <algorithm>
+
 namespace sluice::physical {
+
+namespace {
+
+std::string group_prefix(const View& view, const Uuid& datapath) {
+    const sb::DatapathBinding* row = view.mirror.datapaths.find(datapath);
+    return row ? std::to_string(row->tunnel_key) + "_" : "";
+}
+
+}  // namespace
+
+std::string group_name_in(const View& view, const Uuid& datapath, const std::string& row_name) {
+    const std::string prefix = group_prefix(view, datapath);
+    if (row_name.starts_with(prefix)) {
+        return row_name.substr(prefix.size());
+    }
+    const size_t digits = std::min(row_name.find_first_not_of("0123456789"), row_name.size());
+    const bool is_of_another = digits > 0 && digits < row_name.size() && row_name[digits] == '_';
+    return is_of_another ? "" : row_name;
+}
 
 Signature signature_of(const View& view, const Uuid& datapath) {
     Signature signature;
@@ -16,14 +37,17 @@ Signature signature_of(const View& view, const Uuid& datapath) {
     return signature;
 }
 
-DatapathNames::DatapathNames(const View& view, const Signature& signature)
-    : view_(view), signature_(signature) {
+DatapathNames::DatapathNames(const View& view, const Uuid& datapath, const Signature& signature)
+    : view_(view), group_prefix_(group_prefix(view, datapath)), signature_(signature) {
     for (const auto& [name, meaning] : signature) {
         can_enter_[meaning.key] = meaning.can_enter;
     }
 }
 
 std::optional<uint32_t> DatapathNames::port_key(std::string_view name) const {
+    if (name == "none") {
+        return 0;  // what get_fdb leaves in outport when it knows nothing
+    }
     const auto it = signature_.find(name);
     return it == signature_.end() ? std::nullopt : std::optional(it->second.key);
 }
@@ -34,7 +58,10 @@ const std::vector<std::string>* DatapathNames::address_set(std::string_view name
 }
 
 const std::vector<std::string>* DatapathNames::port_group(std::string_view name) const {
-    const sb::PortGroup* row = view_.mirror.port_group(name);
+    const sb::PortGroup* row = view_.mirror.port_group(group_prefix_ + std::string(name));
+    if (!row) {
+        row = view_.mirror.port_group(name);  // an older northd: one row for all
+    }
     return row ? &row->ports : nullptr;
 }
 

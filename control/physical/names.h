@@ -25,12 +25,16 @@ struct NameMeaning {
 };
 using Signature = std::map<std::string, NameMeaning, std::less<>>;
 
+/// The name by which flows of a datapath call a Port_Group row: northd makes one row for each
+/// datapath, "KEY_NAME", and the flows say @NAME. Rows of other datapaths give "".
+std::string group_name_in(const View& view, const Uuid& datapath, const std::string& row_name);
+
 /// Ports and groups of a datapath by name.
 Signature signature_of(const View& view, const Uuid& datapath);
 
 class DatapathNames final : public compile::Names {
 public:
-    DatapathNames(const View& view, const Signature& signature);
+    DatapathNames(const View& view, const Uuid& datapath, const Signature& signature);
 
     std::optional<uint32_t> port_key(std::string_view name) const override;
     const std::vector<std::string>* address_set(std::string_view name) const override;
@@ -41,6 +45,7 @@ public:
 
 private:
     const View& view_;
+    std::string group_prefix_;
     const Signature& signature_;
     std::map<uint32_t, bool> can_enter_;
 };
