@@ -122,9 +122,9 @@ class SluiceHypervisor(Hypervisor):
     def start(self, *options):
         self.program = find_program('sluiced', self.lab.sluiced)
         self.spawn(*options)
-        if 'br-int' not in self.vsctl('list-br').split():
-            self.vsctl('add-br', 'br-int', '--', 'set', 'bridge', 'br-int', 'fail-mode=secure',
-                       '--', 'add-br', 'br-phys', '--', 'add-port', 'br-phys', UPLINK)
+        self.vsctl('--may-exist', 'add-br', 'br-int', '--', 'set', 'bridge', 'br-int',
+                   'fail-mode=secure', '--', '--may-exist', 'add-br', 'br-phys',
+                   '--', '--may-exist', 'add-port', 'br-phys', UPLINK)
         self.address_underlay()
 
     def spawn(self, *options):
