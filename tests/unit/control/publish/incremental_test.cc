@@ -126,13 +126,16 @@ private:
         std::advance(it, random_() % rows_[table].size());
         const size_t column = random_() % row->columns.size();
         const bool is_identity = table != sb::kLogicalFlow && column == 0;
-        const bool is_key = (table == sb::kPortBinding && column == 3) ||
+        const bool is_key = (table == sb::kPortBinding && (column == 2 || column == 3)) ||
                             (table == sb::kMulticastGroup && column == 2);
         if (is_identity || is_key) {
             return;  // unique in every database there can be
         }
         auto next = std::make_shared<ovsdb::Row>(*row);
         next->columns[column] = it->second->columns[column];
+        trail += file_.replica->spec(table).columns[column] + " " +
+                 row->columns[column].to_string() + " -> " + next->columns[column].to_string() +
+                 "\n";
         put(table, row->uuid, next);
     }
 
