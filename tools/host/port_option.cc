@@ -3,9 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <sstream>
 
 #include "lib/net/addr.h"
+#include "pmd/ports.h"
 
 namespace sluice {
 
@@ -14,6 +16,11 @@ Result<PortOption> parse_port_option(const std::string& text, bool underlay) {
     const char* option = underlay ? "--underlay" : "--port";
     if (!spec) {
         return spec.error().with_context(option);
+    }
+    const std::vector<std::string_view> drivers = pmd::Ports::drivers();
+    if (std::find(drivers.begin(), drivers.end(), spec->driver) == drivers.end()) {
+        return Error{fmt::format("{} {}: no driver \"{}\"; there are {}", option, spec->name,
+                                 spec->driver, fmt::join(drivers, ", "))};
     }
     PortOption port;
     port.spec = std::move(*spec);

@@ -104,6 +104,9 @@ Result<void> check(const Options& o) {
     if (o.encap_type != "geneve") {
         return Error{"--encap-type " + o.encap_type + ": only geneve is supported"};
     }
+    if (!o.encap_ip.empty() && !parse_ip4(o.encap_ip) && !parse_ip6(o.encap_ip)) {
+        return Error{"--encap-ip: \"" + o.encap_ip + "\" is not an IP address"};
+    }
     if (!o.no_db && !o.ports.empty()) {
         return Error{
             "--port and --underlay need --no-db: with a local database, plug ports by "
