@@ -52,7 +52,7 @@ private:
         if (!info) {
             return fmt::format("{:>2}. (made by the compiler)", r.table);
         }
-        return fmt::format("{:>2}. {}: {}, priority {}, uuid {}\n{:{}}{};", r.table,
+        return fmt::format("{:>2}. {}: {}, priority {}, uuid {}\n{:{}}{};", info->table,
                            paint("36", info->stage_name), *info->match, info->priority,
                            to_string(info->uuid).substr(0, 8), "", r.depth * 2u + 4,
                            strip(*info->actions));
