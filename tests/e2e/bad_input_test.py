@@ -36,7 +36,7 @@ def test_options(checks, lab):
     refused(checks, lab, 'no database and no Southbound is refused', ['--no-db'], '--sb')
     refused(checks, lab, 'a port without a driver is refused',
             ['--no-db', '--sb', lab.southbound, '--system-id', 'x', '--encap-ip', '10.0.0.1',
-             '--port', 'vm1=floppy'], 'floppy')
+             '--port', 'vm1=floppy,iface-id=vm1'], 'floppy')
     refused(checks, lab, 'a bad tunnel address is refused',
             ['--no-db', '--sb', lab.southbound, '--system-id', 'x', '--encap-ip', '10.0.0.256'],
             '10.0.0.256')
