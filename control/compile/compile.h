@@ -28,6 +28,13 @@
 
 namespace sluice::compile {
 
+/// Flag bits that may be set when a packet enters a pipeline (EntryPoint::flags, tunnels, injected
+/// packets); all others are known to be 0 there. Besides the named ones OVN's LOCAL_ONLY,
+/// NESTED_CONTAINER, LOCALPORT and OVERRIDE_LOCAL_ONLY.
+inline constexpr uint32_t kEntryFlags = flag::kLoopback | 1u << 4 | 1u << 5 | 1u << 10 |
+                                        flag::kFromLocalnet | flag::kTunnelRx | 1u << 18 |
+                                        flag::kFromCtrl;
+
 /// One Logical_Flow row.
 struct Flow {
     Uuid uuid;

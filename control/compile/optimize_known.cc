@@ -5,11 +5,6 @@ namespace sluice::compile {
 
 namespace {
 
-/// Flag bits that may be set when a packet enters (OVN's MLF_LOCAL_ONLY, NESTED_CONTAINER,
-/// LOCALPORT, OVERRIDE_LOCAL_ONLY besides the named ones), in either pipeline.
-constexpr uint32_t kEntryFlags = flag::kLoopback | 1u << 4 | 1u << 5 | 1u << 10 |
-                                 flag::kFromLocalnet | flag::kTunnelRx | 1u << 18 | flag::kFromCtrl;
-
 void clear_registers(Known* known) {
     for (unsigned slot = kSlotXxreg0; slot < kSlotXreg4 + 2u; ++slot) {
         known->set(slot, ~0u, 0);
