@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstring>
 
@@ -88,8 +89,10 @@ private:
 };
 
 Bytes framed(const Bytes& frame) {
-    Bytes bytes = {static_cast<uint8_t>(frame.size() >> 8), static_cast<uint8_t>(frame.size())};
-    bytes.insert(bytes.end(), frame.begin(), frame.end());
+    Bytes bytes(2 + frame.size());
+    bytes[0] = static_cast<uint8_t>(frame.size() >> 8);
+    bytes[1] = static_cast<uint8_t>(frame.size());
+    std::copy(frame.begin(), frame.end(), bytes.begin() + 2);
     return bytes;
 }
 
