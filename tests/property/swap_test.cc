@@ -53,6 +53,7 @@ struct Source {
     }
     void fill(rte_mbuf* m, unsigned flow) {
         auto* p = reinterpret_cast<uint8_t*>(rte_pktmbuf_append(m, 60));
+        SLUICE_CHECK(p);
         std::memset(p, 0, 60);
         wire::put48(p, kMacBase + flow);
         wire::put48(p + 6, 0x020000000001);
