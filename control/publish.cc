@@ -144,9 +144,10 @@ void PipelineBuilder::update_local_datapaths(const BuildInputs& inputs) {
 
 void PipelineBuilder::compile_dirty(const physical::View& now) {
     for (auto& [datapath, local] : locals_) {
-        if (local.compiled && !local.dirty_tables.any()) {
+        if (local.compiled && !local.dirty_tables.any() && !local.is_security_new) {
             continue;
         }
+        local.is_security_new = false;
         const physical::DatapathNames names(now, datapath, local.signature);
         compile::DatapathInput input;
         input.is_switch = local.row->is_switch();
@@ -164,6 +165,9 @@ void PipelineBuilder::compile_dirty(const physical::View& now) {
 
 void PipelineBuilder::refresh_signature(const physical::View& now, const Uuid& datapath,
                                         Local* local) {
+    const bool is_secured = physical::is_secured(now, datapath);
+    local->is_security_new |= is_secured != local->is_secured;
+    local->is_secured = is_secured;
     physical::Signature signature = physical::signature_of(now, datapath);
     if (signature == local->signature) {
         return;

@@ -82,6 +82,8 @@ private:
         bool is_dirty_groups = true;
         bool is_dirty_neighbors = true;
         bool is_changed = true;
+        bool is_secured = false;       ///< any port has port security, as of the last compile
+        bool is_security_new = false;  ///< that has changed since
         TableBits dirty_tables;
     };
 

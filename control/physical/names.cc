@@ -37,8 +37,21 @@ Signature signature_of(const View& view, const Uuid& datapath) {
     return signature;
 }
 
+bool is_secured(const View& view, const Uuid& datapath) {
+    for (const Uuid& uuid : view.mirror.ports_of(datapath)) {
+        const sb::PortBinding* port = view.mirror.ports.find(uuid);
+        if (port && !port->port_security.empty()) {
+            return true;
+        }
+    }
+    return false;
+}
+
 DatapathNames::DatapathNames(const View& view, const Uuid& datapath, const Signature& signature)
-    : view_(view), group_prefix_(group_prefix(view, datapath)), signature_(signature) {
+    : view_(view),
+      is_secured_(is_secured(view, datapath)),
+      group_prefix_(group_prefix(view, datapath)),
+      signature_(signature) {
     for (const auto& [name, meaning] : signature) {
         can_enter_[meaning.key] = meaning.can_enter;
     }

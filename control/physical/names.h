@@ -32,6 +32,9 @@ std::string group_name_in(const View& view, const Uuid& datapath, const std::str
 /// Ports and groups of a datapath by name.
 Signature signature_of(const View& view, const Uuid& datapath);
 
+/// Whether any port of the datapath has port security.
+bool is_secured(const View& view, const Uuid& datapath);
+
 class DatapathNames final : public compile::Names {
 public:
     DatapathNames(const View& view, const Uuid& datapath, const Signature& signature);
@@ -42,9 +45,11 @@ public:
     bool is_chassis_resident(std::string_view port) const override;
     const std::string* template_var(std::string_view name) const override;
     bool inport_possible(uint32_t key) const override;
+    bool port_security_in_use() const override { return is_secured_; }
 
 private:
     const View& view_;
+    const bool is_secured_;
     std::string group_prefix_;
     const Signature& signature_;
     std::map<uint32_t, bool> can_enter_;
