@@ -130,6 +130,14 @@ Result<void> App::make_control() {
     hooks.ports_changed = [this](std::vector<Retire> retired) {
         host_->publish_ports(std::move(retired));
     };
+    hooks.after_grace = [this](std::function<void()> then) {
+        host_->rcu().retire(std::move(then));
+    };
+    hooks.flow_counter = [this](uint32_t flow) {
+        std::pair<uint64_t, uint64_t> sum;
+        host_->flow_total(flow, &sum.first, &sum.second);
+        return sum;
+    };
     hooks.resolve = [this](const std::vector<ResolveRequest>& wanted) {
         if (slow_path_) {
             slow_path_->resolve(wanted);

@@ -261,6 +261,8 @@ Result<FlowReport> flows(App& app, const std::string& filter) {
         row.match = *info->match;
         row.actions = *info->actions;
         app.host().flow_total(id, &row.packets, &row.bytes);
+        row.packets -= std::min(row.packets, info->base_packets);
+        row.bytes -= std::min(row.bytes, info->base_bytes);
         r.rows.push_back(std::move(row));
     }
     std::sort(r.rows.begin(), r.rows.end(), [](const auto& a, const auto& b) {
