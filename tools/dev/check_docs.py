@@ -46,7 +46,9 @@ def exists(path, folder):
 
 
 def is_path(word, tops):
-    return '/' in word and word.split('/')[0] in tops and not re.search(r'[$<>()=|:]', word)
+    # datapath/show and its like are commands of the daemon.
+    return ('/' in word and not word.endswith('/show') and word.split('/')[0] in tops
+            and not re.search(r'[$<>()=|:]', word))
 
 
 def problems_of(document):
