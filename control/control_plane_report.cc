@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <net/if.h>
 
+#include <algorithm>
+
 #include "control/control_plane_impl.h"
 
 namespace sluice {
@@ -10,12 +12,12 @@ namespace sluice {
 std::optional<bool> ControlPlane::Impl::installed_state(const vswitch::WantedPort& port) const {
     const auto* bridge = contents()->bridge(port.bridge);
     const vswitch::Interface* interface = nullptr;
-    for (const vswitch::Interface& row :
-         bridge ? bridge->interfaces : std::vector<vswitch::Interface>()) {
-        if (row.uuid == port.interface) {
-            interface = &row;
-            break;
-        }
+    if (bridge) {
+        const auto& rows = bridge->interfaces;
+        const auto at = std::find_if(rows.begin(), rows.end(), [&](const vswitch::Interface& row) {
+            return row.uuid == port.interface;
+        });
+        interface = at == rows.end() ? nullptr : &*at;
     }
     if (!interface) {
         return std::nullopt;
