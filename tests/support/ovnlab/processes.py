@@ -85,8 +85,11 @@ class Lab:
         done = subprocess.run(argv, env=self.env(home), stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, timeout=timeout)
         if check and done.returncode:
-            raise LabError('%s: exit status %d: %s' % (' '.join(argv), done.returncode,
-                                                       done.stderr.strip()))
+            dead = ['%s of %s has died with %d: %s' % (d.name, d.home, d.process.returncode,
+                                                       self.last_words(d))
+                    for d in self.daemons if not d.alive()]
+            raise LabError('\n'.join(['%s: exit status %d: %s' % (
+                ' '.join(argv), done.returncode, done.stderr.strip())] + dead))
         return done.stdout
 
     def daemon(self, home, name, *args, program=None, prefix=()):
