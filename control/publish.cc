@@ -19,6 +19,7 @@ physical::View PipelineBuilder::view(const BuildInputs& inputs) const {
 
 std::unique_ptr<const Pipeline> PipelineBuilder::update(const BuildInputs& inputs) {
     ++sequence_;
+    choose_dialect();
     plan_round(inputs);
     const physical::View now = view(inputs);
     for (auto& [datapath, local] : locals_) {
@@ -48,6 +49,17 @@ std::unique_ptr<const Pipeline> PipelineBuilder::update(const BuildInputs& input
     }
     build_datapaths();
     return assemble();
+}
+
+void PipelineBuilder::choose_dialect() {
+    const sb::SbGlobal* global = mirror_->global();
+    const lang::Dialect dialect =
+        lang::dialect_of(global ? sb::get(global->options, "northd_internal_version") : "");
+    if (dialect != dialect_) {
+        dialect_ = dialect;
+        compiler_.set_dialect(dialect);
+        is_fresh_ = true;  // northd was upgraded: the same text may mean something else now
+    }
 }
 
 void PipelineBuilder::rebuild() {

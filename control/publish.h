@@ -88,6 +88,7 @@ private:
     };
 
     physical::View view(const BuildInputs& inputs) const;
+    void choose_dialect();
     void plan_round(const BuildInputs& inputs);
     void update_local_datapaths(const BuildInputs& inputs);
     void mark_claims(const chassis::BindingPlan& before);
@@ -112,6 +113,7 @@ private:
     const sb::Mirror* mirror_;
     physical::UnderlayModel* underlay_;
     compile::Compiler compiler_;
+    lang::Dialect dialect_ = lang::Dialect::k2303;  ///< what compiler_ starts with
     Uuid listened_;
     compile::PassListener* listener_ = nullptr;
     FlowStore flows_;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/compile/symbols.h"
 
+#include <charconv>
+
 #include "control/compile/expr.h"
 #include "lib/base/check.h"
 
@@ -83,6 +85,18 @@ Level level_of(const Expr& expr) {
 }
 
 }  // namespace
+
+Dialect dialect_of(std::string_view northd_version) {
+    const char* const end = northd_version.data() + northd_version.size();
+    unsigned year = 0;
+    unsigned month = 0;
+    const auto first = std::from_chars(northd_version.data(), end, year);
+    if (first.ec != std::errc() || first.ptr == end || *first.ptr != '.' ||
+        std::from_chars(first.ptr + 1, end, month).ec != std::errc()) {
+        return Dialect::k2303;
+    }
+    return year * 100 + month > 2303 ? Dialect::kMain : Dialect::k2303;
+}
 
 const SymbolTable& SymbolTable::of(Dialect dialect) {
     static const SymbolTable k2303(Dialect::k2303);

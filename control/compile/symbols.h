@@ -64,6 +64,10 @@ struct Symbol {
 /// Which branch of OVN wrote the flows. Only igmp, mldv1 and mldv2 expand differently.
 enum class Dialect : uint8_t { k2303, kMain };
 
+/// Who wrote the flows, from SB_Global.options:northd_internal_version ("26.03.3-21.8.0-82.14"):
+/// all up to 23.03, and who does not say, are k2303.
+Dialect dialect_of(std::string_view northd_version);
+
 class SymbolTable {
 public:
     /// The table for flows of `dialect`; built on first use, lives for ever.

@@ -250,6 +250,18 @@ TEST_CASE("every predicate expands to its meaning") {
                 raw("ip4 && ip.proto == 2", SymbolTable::of(Dialect::k2303))));
 }
 
+TEST_CASE("northd's version picks the dialect") {
+    for (const char* version :
+         {"", "23.03.1-20.27.0-70.6", "22.12.0-20.26.0-69.9", "x", "23", "23."}) {
+        INFO(version);
+        CHECK(dialect_of(version) == Dialect::k2303);
+    }
+    for (const char* version : {"26.03.3-21.8.0-82.14", "23.06.0-20.27.4-74.7", "24.03.90"}) {
+        INFO(version);
+        CHECK(dialect_of(version) == Dialect::kMain);
+    }
+}
+
 TEST_CASE("the tables hold these names and no others") {
     std::set<std::string> expected(std::begin(kWriteOnly), std::end(kWriteOnly));
     std::istringstream lines(kFieldList);
