@@ -18,6 +18,8 @@ from ovnlab.tools import find_program  # noqa: E402
 from ovnlab.unixctl import unixctl  # noqa: E402
 from ovnlab.wire import GrowingPcap, Hub  # noqa: E402
 
+from replies import answer  # noqa: E402
+
 DEFAULT_CHASSIS = [{'name': 'hv1', 'encap_ip': '192.168.0.1'}]
 
 
@@ -37,6 +39,10 @@ class Hypervisors(Lab):
         self.timings_s, self.last_mark = {}, time.time()
         self.hub = Hub(self.folder)
         self.pcaps = {}
+        self.owner = {i['name']: i['chassis'] for i in self.interfaces}
+        self.barrier = spec.get('barrier')
+        self.to_answer = {}     # what came out last
+        self.log_read = {}      # chassis -> lines of its ACL log that were told
 
     # What a chassis is made of -----------------------------------------------------------------
 
@@ -101,11 +107,13 @@ class Hypervisors(Lab):
         self.wait_up({i['iface_id'] for i in self.interfaces if i.get('iface_id')})
         self.sync()
         self.mark('configured')
-        self.pcaps = {i['name']: GrowingPcap('%s/%s/%s-tx.pcap' % (self.folder, i['chassis'],
-                                                                   i['name']))
-                      for i in self.interfaces}
+        self.pcaps = self.open_pcaps()
         time.sleep(self.settle_s)
         return self.collect()
+
+    def open_pcaps(self):
+        return {i['name']: GrowingPcap('%s/%s/%s-tx.pcap' % (self.folder, i['chassis'], i['name']))
+                for i in self.interfaces}
 
     def start_chassis(self, chassis, mac):
         name = chassis['name']
@@ -165,7 +173,47 @@ class Hypervisors(Lab):
         return out
 
     def settle(self, wait_ms=0):
-        """Collects until nothing new came out for a while: there is no barrier across all threads."""
+        """What came out, once all that was sent has been dealt with."""
+        if self.barrier and not wait_ms:
+            out = self.pass_barrier()
+            if out is not None:
+                return out
+        return self.wait_quiet(wait_ms)
+
+    def pass_barrier(self):
+        """Sends the barrier's packet after the others; None when no answer comes.
+
+        Whoever builds its answer takes packets in order, so all before are done too. Twice: what came
+        of an earlier packet may itself have been handed to the controller.
+        """
+        port, frame = self.barrier['packet']
+        ports = [p for p in self.pcaps if p != port]
+        out = {}
+        for _ in range(self.barrier.get('times', 2)):
+            self.control(self.owner[port], 'netdev-dummy/receive', port, frame)
+            end = time.time() + 1
+            while not self.pcaps[port].pending():
+                if time.time() > end:
+                    sys.stderr.write('the barrier does not answer: waiting for silence instead\n')
+                    self.barrier = None
+                    return None
+                time.sleep(0.0005)
+            self.pcaps[port].new()
+        # Frames to the hub are read by another thread; ports' files were written before the answer.
+        end = time.time() + self.barrier.get('wire_ms', 0) / 1000.0
+        while time.time() < end:
+            time.sleep(0.001)
+        for name in ports:
+            frames = self.pcaps[name].new()
+            if frames:
+                out[name] = frames
+        wire = self.hub.take()
+        if wire:
+            out['wire'] = [list(entry) for entry in wire]
+        return out
+
+    def wait_quiet(self, wait_ms=0):
+        """Collects until nothing new came out for a while."""
         quiet_s, end = max(self.settle_s, wait_ms / 1000.0), time.time() + 5
         last, out = time.time(), {}
         while time.time() - last < quiet_s and time.time() < end:
@@ -177,31 +225,84 @@ class Hypervisors(Lab):
         return out
 
     def play(self):
-        owner = {i['name']: i['chassis'] for i in self.interfaces}
         steps = []
         for step in self.spec['packets']:
-            if isinstance(step, dict):
-                for text in step.get('nb', []):
-                    self.line(text)
-                if 'nb' in step:
-                    self.sync()
-                time.sleep(step.get('sleep_ms', 0) / 1000.0)
-                steps.append({'in': step, 'out': self.settle()})
-                continue
-            port, frame = step[0], step[1].replace(' ', '')
-            options = step[2] if len(step) > 2 else {}
-            if port == 'wire':
-                self.hub.forward('test', bytes.fromhex(frame))
+            if not isinstance(step, dict):
+                steps.append(self.inject(*step))
+            elif 'answer' in step:
+                steps.append(self.inject_answer(step))
             else:
-                self.control(owner[port], 'netdev-dummy/receive', port, frame)
-            out = self.settle(options.get('wait_ms', 0))
-            if port == 'wire':      # the injected frame itself is not an output
-                wire = [entry for entry in out.pop('wire', []) if entry[0] != 'test']
-                if wire:
-                    out['wire'] = wire
-            steps.append({'in': [port, frame], 'out': out})
+                steps.append(self.configure(step))
         self.mark('played')
         return steps
+
+    def inject(self, port, frame, options=None):
+        frame = frame.replace(' ', '')
+        if port == 'wire':
+            self.hub.forward('test', bytes.fromhex(frame))
+        else:
+            self.control(self.owner[port], 'netdev-dummy/receive', port, frame)
+        out = self.settle((options or {}).get('wait_ms', 0))
+        if port == 'wire':      # the injected frame itself is not an output
+            wire = [entry for entry in out.pop('wire', []) if entry[0] != 'test']
+            if wire:
+                out['wire'] = wire
+        if out:
+            self.to_answer = {name: frames for name, frames in out.items() if name != 'wire'}
+        return {'in': [port, frame], 'out': out}
+
+    def inject_answer(self, step):
+        """The receiver of the last frame answers from where it came out."""
+        words = dict(step['answer'])
+        wanted = words.pop('port', None)
+        for port in [wanted] if wanted else sorted(self.to_answer):
+            for frame in reversed(self.to_answer.get(port, [])):
+                reply = answer(frame, **words)
+                if reply:
+                    return self.inject(port, reply, step)
+        return {'in': step, 'out': {}}
+
+    def configure(self, step):
+        """A step that is not a packet: configuration, time, or a look at the Southbound database."""
+        for text in step.get('nb', []):
+            self.line(text)
+        if 'nb' in step:
+            self.sync()
+        time.sleep(step.get('sleep_ms', 0) / 1000.0)
+        out = {} if 'rows' in step or 'acl_log' in step else self.settle()
+        if 'rows' in step:
+            table, *columns = step['rows']
+            rows = self.southbound_rows(table, columns)
+            end = time.time() + step.get('until_ms', 0) / 1000.0
+            while len(rows) < step.get('at_least', 1) and time.time() < end:
+                time.sleep(0.05)
+                rows = self.southbound_rows(table, columns)
+            out['sb:' + table] = rows
+        if 'acl_log' in step:
+            for name in sorted(self.switch):
+                out['log:' + name] = self.acl_log(name)
+        return {'in': step, 'out': out}
+
+    def southbound_rows(self, table, columns):
+        text = self.sbctl('--format=csv', '--no-headings', '--data=bare',
+                          '--columns=' + ','.join(columns), 'list', table)
+        return sorted(text.splitlines())
+
+    def acl_log_file(self, chassis):
+        """Where a chassis writes about ACLs that log."""
+        raise NotImplementedError
+
+    def acl_log(self, chassis):
+        """New lines about ACLs, without time and sequence number."""
+        try:
+            with open(self.acl_log_file(chassis)) as file:
+                lines = [line.strip().split('|', 2)[2].split('|', 2) for line in file
+                         if '|acl_log' in line]
+        except OSError:
+            return []
+        seen = self.log_read.get(chassis, 0)
+        self.log_read[chassis] = len(lines)
+        return ['|'.join(words[1:]) for words in lines[seen:]]
 
     def go(self):
         with self:
@@ -226,6 +327,9 @@ class Reference(Hypervisors):
     def start_controller(self, chassis):
         self.daemon(chassis, 'ovn-controller', 'unix:%s/db.sock' % self.home(chassis))
 
+    def acl_log_file(self, chassis):
+        return self.home(chassis) + '/ovn-controller.log'
+
 
 class Sluice(Hypervisors):
     """sluiced in the place of both."""
@@ -238,6 +342,9 @@ class Sluice(Hypervisors):
     def start_switch(self, chassis):
         return self.daemon(chassis, 'sluiced', '--db', 'unix:%s/db.sock' % self.home(chassis),
                            '--dummy', '--workers', '1', *self.options, program=self.program)
+
+    def acl_log_file(self, chassis):
+        return self.home(chassis) + '/sluiced.log'
 
     def settle(self, wait_ms=0):
         for chassis in self.switch:     # a slow machine must not look like a dropped packet

@@ -24,7 +24,14 @@ SPEC.json (all keys optional except interfaces, packets):
                "sb " (ovn-sbctl), "vs[:CHASSIS] " (ovs-vsctl), "sync" (nbctl --wait=hv sync) or "#"
   interfaces   [{"name":"vif1","iface_id":"lp1","chassis":"hv1","mac":...}] or {"vif1":"lp1"}
   packets      [PORT, HEX] or [PORT, HEX, {"wait_ms":N}] or {"nb":[lines]} or {"sleep_ms":N};
-               PORT is an interface name or "wire" (frame put on the physical network)
+               PORT is an interface name or "wire" (frame put on the physical network); also
+               {"answer": {"tcp":"SA","size":N,"error":"port","port":PORT}}: the receiver of the
+               last frame answers it (replies.py; all words optional);
+               {"rows": [TABLE, COLUMN...], "at_least":N, "until_ms":N}: rows of the SB, as output
+               "sb:TABLE"; {"acl_log": true}: new lines of the ACL log, as output "log:CHASSIS"
+  barrier      {"packet": [PORT, HEX]}: a packet that the controller answers to the same port; what
+               was sent before is done when the answer comes (faster than waiting for silence)
+  compare, judged by compare.py: any_order, ignore, ignore_kinds, alternatives
 OUT.json: {"startup": {PORT: [HEX...]}, "steps": [{"in": ..., "out": {PORT: [HEX...]}}...],
            "timings_s": {...}}; under "wire" an output is [SENDER, HEX].
 """

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 
-from compare import compare
+from compare import compare, words_of
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -57,8 +57,7 @@ def run_case(name, folder, sides):
             return {'name': name, 'packets': 0, 'steps': set(), 'detail': [problem], 'ok': False}
         with open(out_path) as file:
             outs.append(json.load(file))
-    differences = compare(*outs, any_order=spec.get('any_order', ()),
-                          ignore=spec.get('ignore', ()))
+    differences = compare(*outs, **words_of(spec))
     detail = []
     for number, given, port, left, right in differences:
         detail.append('step %d in=%s port %s' % (number, json.dumps(given)[:400], port))
