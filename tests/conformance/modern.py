@@ -59,7 +59,7 @@ class Recorded(Sluice):
         self.plug_interfaces()
         self.wait(self.is_installed, 'flows of all ports')
         self.pcaps = self.open_pcaps()
-        status = json.loads(self.control(chassis['name'], 'sluice/status', '--json'))
+        status = json.loads(self.control(chassis['name'], 'sluice/status'))
         self.rejected = status['flow_errors']
         time.sleep(self.settle_s)
         return self.collect()

@@ -12,6 +12,8 @@ from scapy.layers.inet6 import (ICMPv6EchoRequest, ICMPv6ND_NA, ICMPv6ND_NS,  # 
                                 ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr, IPv6,
                                 IPv6ExtHdrHopByHop)
 from scapy.layers.l2 import ARP, Dot1Q, Ether  # noqa: E402,F401
+from scapy.layers.sctp import (SCTP, SCTPChunkAbort, SCTPChunkData,  # noqa: E402,F401
+                               SCTPChunkInit, SCTPChunkInitAck)
 from scapy.packet import Packet, Raw  # noqa: E402,F401
 
 BROADCAST = 'ff:ff:ff:ff:ff:ff'
@@ -55,6 +57,19 @@ class Host:
         header = {'src': self.ip6, 'dst': to.ip6, **ip}
         return self.send(self.ether(to) / IPv6(**header)
                          / TCP(sport=sport, dport=dport, flags=flags, seq=1, ack=1))
+
+    def segment(self, to, flags, seq, ack=0, data=b'', sport=1000, dport=80, **fields):
+        """A TCP segment with numbers of its own; fields override TCP's."""
+        network = (IPv6(src=self.ip6, dst=to.ip6) if to.ip is None
+                   else IP(src=self.ip, dst=to.ip))
+        return self.send(self.ether(to) / network / TCP(
+            sport=sport, dport=dport, flags=flags, seq=seq, ack=ack, **fields) / Raw(data))
+
+    def sctp(self, to, chunk, tag=0, sport=1000, dport=80, **ip):
+        """An SCTP packet with one chunk of scapy's."""
+        header = {'src': self.ip, 'dst': to.ip, **ip}
+        return self.send(self.ether(to) / IP(**header) / SCTP(sport=sport, dport=dport, tag=tag)
+                         / chunk)
 
     def ping(self, to, sequence=1, **ip):
         header = {'src': self.ip, 'dst': to.ip if isinstance(to, Host) else to, **ip}
