@@ -40,6 +40,21 @@ Step meter(WorkerCtx& ctx, rte_mbuf* m, const uint64_t* w) {
     return Step::kGone;
 }
 
+void punt(WorkerCtx& ctx, rte_mbuf* m, const uint64_t* w) {
+    PuntMeta& meta = meta_of(m).punt;
+    const auto place = static_cast<uint32_t>(w[1]);
+    meta.side = static_cast<uint8_t>(place >> 24);
+    meta.table = static_cast<uint8_t>(place >> 16);
+    meta.result_slot = static_cast<uint8_t>(place >> 8);
+    meta.result_bit = static_cast<uint8_t>(place);
+    meta.flow = static_cast<uint32_t>(w[1] >> 32);
+    meta.args = act::d(w[0]);
+    meta.reason = static_cast<PuntReason>(act::a(w[0]));
+    meta.port = meta_of(m).key.in_port;
+    std::memcpy(meta.logical, w + 2, sizeof meta.logical);
+    ctx.hand_up(m);
+}
+
 Step run_section(WorkerCtx& ctx, rte_mbuf* m, const uint64_t* w, const uint64_t* end) {
     while (w != end) {
         const Act what = act::of(*w);
@@ -84,6 +99,7 @@ Step run_section(WorkerCtx& ctx, rte_mbuf* m, const uint64_t* w, const uint64_t*
             break;
         case Act::kEncap: send_by_tunnel(ctx, m, act::d(w[0]), w[1]); return Step::kGone;
         case Act::kOutput: transmit(ctx, m, act::b(*w)); return Step::kGone;
+        case Act::kPunt: punt(ctx, m, w); return Step::kGone;
         case Act::kPacketSection:
         case Act::kSideSection:
         case Act::kDrop:

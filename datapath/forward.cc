@@ -3,6 +3,7 @@
 #include <rte_mbuf.h>
 
 #include "datapath/stages.h"
+#include "datapath/walk_env.h"
 #include "datapath/worker_ctx.h"
 #include "lib/program/packet_meta.h"
 
@@ -47,16 +48,30 @@ void spill(void* owner, ProgramBuffer* buffer) {
     apply(ctx, ctx.walking, buffer->view(), false);
 }
 
+WalkEnv env_of(WorkerCtx& ctx, const Item& item) {
+    WalkEnv env;
+    env.conntrack = ctx.config.conntrack;
+    env.packet = item.m;
+    env.resume = &meta_of(item.m).punt;
+    env.now_ms = ctx.now_ms;
+    ctx.random ^= ctx.random << 13;
+    ctx.random ^= ctx.random >> 17;
+    ctx.random ^= ctx.random << 5;
+    env.random = ctx.random;
+    return env;
+}
+
 void walk_item(WorkerCtx& ctx, Item& item, CacheEntry* stale) {
     const PacketKey& key = meta_of(item.m).key;
     const uint32_t bytes = key.pkt_len;
     ctx.program.reset();
     ctx.program.flush = spill;
     ctx.walking = item.m;
+    const WalkEnv env = env_of(ctx, item);
     if (SLUICE_UNLIKELY(ctx.trace != nullptr)) {
-        walk<true>(*ctx.pipeline, key, item.start, &ctx.program, ctx.counters, ctx.trace);
+        walk<true>(*ctx.pipeline, key, item.start, env, &ctx.program, ctx.counters, ctx.trace);
     } else {
-        walk<false>(*ctx.pipeline, key, item.start, &ctx.program, ctx.counters, nullptr);
+        walk<false>(*ctx.pipeline, key, item.start, env, &ctx.program, ctx.counters, nullptr);
     }
     CacheEntry* entry = nullptr;
     if (item.mask && ctx.program.cacheable) {

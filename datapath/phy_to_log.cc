@@ -38,13 +38,23 @@ Item* next_item(WorkerCtx& ctx) {
     return &ctx.items[ctx.n_items++];
 }
 
+/// A connection that line 0 of the key tells. What is no IP at all has none and does not matter.
+bool is_plain_l4(const PacketKey& key) {
+    if (!(key.kinds & (kind::kIp4 | kind::kIp6))) {
+        return true;
+    }
+    return (key.kinds & kind::kL4) && key.ip_frag == 0 &&
+           (key.ip_proto == wire::kProtoTcp || key.ip_proto == wire::kProtoUdp);
+}
+
 /// Fills what the key says about the entry, and whether the cache may be asked.
 void finish_item(WorkerCtx& ctx, Item* item) {
     const Pipeline& pipeline = *ctx.pipeline;
     PacketKey& key = meta_of(item->m).key;
     key.len_class = len_class_of(pipeline, key.pkt_len);
     const bool bypass = pipeline.too_many_pkt_lens || ctx.trace || !ctx.cache.enabled() ||
-                        (item->mask && item->mask->reads_nd && (key.kinds & kind::kNd));
+                        (item->mask && item->mask->reads_nd && (key.kinds & kind::kNd)) ||
+                        (item->mask && item->mask->reads_ct && !is_plain_l4(key));
     if (bypass) {
         item->mask = nullptr;
     }
@@ -105,6 +115,15 @@ void trace_receive(WorkerCtx& ctx, const rte_mbuf* m, PortId port) {
     ctx.trace->records.push_back(std::move(record));
 }
 
+WalkStart::Kind start_of(InjectKind inject) {
+    switch (inject) {
+    case InjectKind::kOutput: return WalkStart::Kind::kOutput;
+    case InjectKind::kEgress: return WalkStart::Kind::kEgress;
+    case InjectKind::kResume: return WalkStart::Kind::kResume;
+    default: return WalkStart::Kind::kIngress;
+    }
+}
+
 }  // namespace
 
 void physical_to_logical(WorkerCtx& ctx, rte_mbuf* m, PortId id) {
@@ -150,12 +169,12 @@ void inject(WorkerCtx& ctx, rte_mbuf* m) {
         physical_to_logical(ctx, m, meta.punt.port);
         return;
     }
-    const Datapath* const* datapath = ctx.pipeline->by_key.find(meta.punt.datapath);
+    const PuntMeta& punt = meta.punt;
+    const Datapath* const* datapath = ctx.pipeline->by_key.find(punt.datapath());
     if (!datapath) {
-        ctx.drop_packet(m, Drop::k_unknown_datapath, meta.punt.datapath, meta.punt.inport);
+        ctx.drop_packet(m, Drop::k_unknown_datapath, punt.datapath(), punt.inport());
         return;
     }
-    const PuntMeta punt = meta.punt;
     if (!parse_packet(m, ctx.config.hash_seed, &meta.key)) {
         ctx.drop_packet(m, Drop::k_runt_frame);
         return;
@@ -163,10 +182,9 @@ void inject(WorkerCtx& ctx, rte_mbuf* m) {
     meta.key.in_port = punt.port;
     Item* item = next_item(ctx);
     item->m = m;
-    const auto kind =
-        meta.inject == InjectKind::kIngress ? WalkStart::Kind::kIngress : WalkStart::Kind::kOutput;
-    item->start = {kind, *datapath, punt.inport,
-                   kind == WalkStart::Kind::kIngress ? 0 : punt.outport, punt.flags};
+    const auto kind = start_of(meta.inject);
+    item->start = {kind, *datapath, punt.inport(),
+                   kind == WalkStart::Kind::kIngress ? 0 : punt.outport(), punt.flags()};
     item->mask = nullptr;
     finish_item(ctx, item);
 }

@@ -22,6 +22,7 @@ namespace sluice {
 struct WorkerCtx;
 struct Trace;
 struct CacheEntry;
+struct WalkEnv;
 
 /// Where a walk begins.
 struct WalkStart {
@@ -29,6 +30,8 @@ struct WalkStart {
         kIngress,      ///< the ingress pipeline of (datapath, inport)
         kOutput,       ///< the output stage, remote part first (injected packets)
         kOutputLocal,  ///< the local part of the output stage (packets from a tunnel)
+        kEgress,       ///< the egress pipeline of the local outport (injected packets)
+        kResume,       ///< where a punt left off; PuntMeta of the packet has the logical words
     };
     Kind kind;
     const Datapath* datapath;
@@ -80,10 +83,11 @@ void inject(WorkerCtx& ctx, rte_mbuf* m);
 void forward_items(WorkerCtx& ctx);
 
 // --- walk.cc -----------------------------------------------------------------------------------
-/// Decides about one packet. The program is in `out` and finished.
+/// Decides about one packet. The program is in `out` and finished. Without a packet (`env.packet`
+/// null) steps that need its bytes see none.
 template <bool kTrace>
 void walk(const Pipeline& pipeline, const PacketKey& key, const WalkStart& start,
-          ProgramBuffer* out, WorkerCounters* counters, Trace* trace);
+          const WalkEnv& env, ProgramBuffer* out, WorkerCounters* counters, Trace* trace);
 
 // --- apply.cc ----------------------------------------------------------------------------------
 /// Runs a program on a packet and takes the packet over. Frames go to transmit buffers.

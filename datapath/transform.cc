@@ -124,6 +124,13 @@ bool transform(rte_mbuf* m, PacketKey* key, Transform what) {
     case Transform::kNdNaRouter:
         done = (key->kinds & kind::kNd) && to_na(m, *key, what == Transform::kNdNaRouter);
         break;
+    case Transform::kIcmp4:
+    case Transform::kIcmp4Error:
+    case Transform::kIcmp6:
+    case Transform::kIcmp6Error:
+    case Transform::kTcpReset:
+    case Transform::kSctpAbort:
+    case Transform::kReject: break;
     }
     if (!done) {
         return false;

@@ -6,6 +6,7 @@
 
 #include "datapath/classify.h"
 #include "lib/base/check.h"
+#include "lib/program/packet_meta.h"
 
 namespace sluice {
 namespace {
@@ -62,9 +63,21 @@ void Walker<kTrace>::start(const PacketKey& key, const WalkStart& start) {
         record(TraceRecord::Kind::kEnter);
         run(kIngress, 0);
         break;
+    case WalkStart::Kind::kEgress: run(kEgress, 0); break;
+    case WalkStart::Kind::kResume: resume(start); break;
     case WalkStart::Kind::kOutput: output(true); break;
     case WalkStart::Kind::kOutputLocal: output(false); break;
     }
+}
+
+/// The answer to a punt: all logical words are as they were, the header fields are the answer's.
+template <bool kTrace>
+void Walker<kTrace>::resume(const WalkStart& start) {
+    const PuntMeta& punt = *env_.resume;
+    std::memcpy(f_.s.w, punt.logical, sizeof punt.logical);
+    f_.s.w[kSlotDatapath] = start.datapath->key;
+    record(TraceRecord::Kind::kEnter);
+    run(punt.side & 1, punt.table % limits::kMaxTables);
 }
 
 template <bool kTrace>
@@ -136,6 +149,31 @@ const Instr* Walker<kTrace>::exec(const Instr* i, const Instr* end, unsigned sid
             *went = true;
             i = exec_call(i, end, side);
             flow_ = flow;
+            break;
+        case Op::kCtNext:
+        case Op::kCtCommit:
+        case Op::kCtLb:
+        case Op::kCtSnatToVip:
+        case Op::kCtOriginal:
+        case Op::kChkLbHairpin:
+        case Op::kChkLbHairpinReply:
+        case Op::kCommitLbAff:
+        case Op::kChkLbAff:
+        case Op::kCommitEcmpNh:
+        case Op::kChkEcmpNh:
+        case Op::kChkEcmpNhMac:
+            if (!exec_ct(i, side)) {
+                *went = true;
+                return nullptr;
+            }
+            i += 1 + (i->op == Op::kCtCommit ? i->d : 0);
+            break;
+        case Op::kPunt:
+            *went |= i->b != kPuntCopies;
+            if (!punt(i, end)) {
+                return nullptr;
+            }
+            ++i;
             break;
         case Op::kDrop:
             *went = true;
@@ -270,6 +308,7 @@ bool Walker<kTrace>::exec_data(const Instr& i) {
         f_.meter_burst = i.e;
         f_.meter_flow = flow_;
         return true;
+    case Op::kBuffer: buffer(i); return true;
     case Op::kCtClear: std::memset(&f_.s.w[kSlotCtState], 0, 6 * sizeof(uint32_t)); return true;
     default: lookup(f_, i, &f_); return true;
     }
@@ -277,17 +316,17 @@ bool Walker<kTrace>::exec_data(const Instr& i) {
 
 template <bool kTrace>
 void walk(const Pipeline& pipeline, const PacketKey& key, const WalkStart& start,
-          ProgramBuffer* out, WorkerCounters* counters, Trace* trace) {
-    Walker<kTrace> walker(pipeline, out, trace);
+          const WalkEnv& env, ProgramBuffer* out, WorkerCounters* counters, Trace* trace) {
+    Walker<kTrace> walker(pipeline, env, out, trace);
     walker.start(key, start);
     out->finish();
     counters->add(Counter::k_walk_tables, walker.lookups());
 }
 
-template void walk<false>(const Pipeline&, const PacketKey&, const WalkStart&, ProgramBuffer*,
-                          WorkerCounters*, Trace*);
-template void walk<true>(const Pipeline&, const PacketKey&, const WalkStart&, ProgramBuffer*,
-                         WorkerCounters*, Trace*);
+template void walk<false>(const Pipeline&, const PacketKey&, const WalkStart&, const WalkEnv&,
+                          ProgramBuffer*, WorkerCounters*, Trace*);
+template void walk<true>(const Pipeline&, const PacketKey&, const WalkStart&, const WalkEnv&,
+                         ProgramBuffer*, WorkerCounters*, Trace*);
 // walk_output.cc calls these.
 template void Walker<false>::run(unsigned, unsigned);
 template void Walker<true>::run(unsigned, unsigned);

@@ -17,6 +17,7 @@
 #include "datapath/program.h"
 #include "datapath/stages.h"
 #include "datapath/trace.h"
+#include "datapath/walk_env.h"
 #include "lib/program/pipeline.h"
 #include "lib/program/state.h"
 
@@ -52,6 +53,14 @@ struct Prefix {
     uint64_t words[kWords];
 };
 
+/// Where a punted packet goes on when it is answered.
+struct PuntPlace {
+    uint8_t side = 0;
+    uint8_t table = 0;
+    uint8_t slot = 0;
+    uint8_t bit = 0;
+};
+
 // walk_emit.cc: sections of the program.
 /// Appends the sets of all written header fields. Returns how many words.
 uint32_t append_sets(const Frame& frame, uint64_t* words);
@@ -59,6 +68,8 @@ void emit_output(const Frame& frame, const Prefix& prefix, const LogicalPort& po
                  ProgramBuffer* out);
 void emit_tunnel(const Frame& frame, const Prefix& prefix, uint32_t tunnel, ProgramBuffer* out);
 void emit_drop(const Frame& frame, Drop reason, uint32_t flow, ProgramBuffer* out);
+void emit_punt(const Frame& frame, const Prefix& prefix, const PuntPlace& place, const Instr& instr,
+               uint32_t flow, ProgramBuffer* out);
 void emit_message(const Frame& frame, const Instr& instr, uint32_t flow, ProgramBuffer* out);
 
 // walk_lookup.cc: instructions that look something up, and packet-replacing ones.
@@ -74,8 +85,8 @@ bool violates_out(const PortSecurity& security, const State& s);
 template <bool kTrace>
 class Walker {
 public:
-    Walker(const Pipeline& pipeline, ProgramBuffer* out, Trace* trace)
-        : pipeline_(pipeline), out_(*out), trace_(trace) {}
+    Walker(const Pipeline& pipeline, const WalkEnv& env, ProgramBuffer* out, Trace* trace)
+        : pipeline_(pipeline), env_(env), out_(*out), trace_(trace) {}
 
     void start(const PacketKey& key, const WalkStart& start);
     uint64_t lookups() const { return lookups_; }
@@ -88,6 +99,7 @@ private:
     const Instr* exec(const Instr* code, const Instr* end, unsigned side, bool* went);
     const Instr* exec_call(const Instr* i, const Instr* end, unsigned side);
     bool exec_data(const Instr& i);
+    void resume(const WalkStart& start);
     void move(const Instr& i, bool exchange);
     void clone(const Instr* i, unsigned side);
     void transform(const Instr* i, unsigned side);
@@ -105,9 +117,20 @@ private:
     void reenter(const LogicalPort& port);
     bool from_localport() const;
 
+    // walk_punt.cc
+    /// False when the packet is the slow path's and the path ends.
+    bool punt(const Instr* i, const Instr* end);
+    void buffer(const Instr& i);
+
+    // walk_ct.cc
+    /// Steps of conntrack and load balancing; the nested block of kCtCommit follows `i`. False when
+    /// the packet was dropped.
+    bool exec_ct(const Instr* i, unsigned side);
+
     void record(TraceRecord::Kind kind, uint32_t target = 0, uint32_t count = 0);
 
     const Pipeline& pipeline_;
+    const WalkEnv& env_;
     ProgramBuffer& out_;
     Trace* trace_;
     Frame f_;

@@ -5,6 +5,7 @@
 
 #include "datapath/walk.h"
 #include "lib/mailbox/mailbox.h"
+#include "lib/program/packet_meta.h"
 
 namespace sluice {
 namespace {
@@ -151,6 +152,21 @@ void emit_drop(const Frame& f, Drop reason, uint32_t flow, ProgramBuffer* out) {
     out->begin_section(Act::kSideSection);
     out->put(act::word(Act::kDrop, static_cast<uint8_t>(reason), 0, flow));
     out->put(place(f));
+    out->end_section();
+}
+
+void emit_punt(const Frame& f, const Prefix& prefix, const PuntPlace& place, const Instr& i,
+               uint32_t flow, ProgramBuffer* out) {
+    const auto* spec = static_cast<const PuntSpec*>(i.p);
+    const uint32_t meter = spec && spec->meter != kNoMeter ? spec->meter + 1 : 0;
+    begin_packet(f, prefix, out);
+    out->put(act::word(Act::kPunt, i.a, static_cast<uint16_t>(meter), i.d));
+    out->put(uint64_t{flow} << 32 | uint32_t{place.side} << 24 | uint32_t{place.table} << 16 |
+             uint32_t{place.slot} << 8 | place.bit);
+    static_assert(kLogicalSlots % 2 == 0);
+    for (unsigned slot = 0; slot < kLogicalSlots; slot += 2) {
+        out->put(uint64_t{f.s.w[slot + 1]} << 32 | f.s.w[slot]);
+    }
     out->end_section();
 }
 

@@ -168,6 +168,13 @@ void transform_state(Transform what, Frame* f) {
     case Transform::kNdNs: to_ns(&f->s); break;
     case Transform::kNdNa:
     case Transform::kNdNaRouter: to_na(&f->s); break;
+    case Transform::kIcmp4:
+    case Transform::kIcmp4Error:
+    case Transform::kIcmp6:
+    case Transform::kIcmp6Error:
+    case Transform::kTcpReset:
+    case Transform::kSctpAbort:
+    case Transform::kReject: return;
     }
     f->s.w[kSlotPktLen] = wire::kEthLen + tag + wire::kIp6Len + wire::kNdLen + 8;
 }

@@ -42,6 +42,7 @@ bool begin_turn(WorkerCtx& ctx) {
     if (!ctx.config.manual_clock) {
         ctx.now = rte_rdtsc();
     }
+    ctx.now_ms = ctx.now / ctx.cycles_per_ms;
     if (SLUICE_UNLIKELY(!ctx.pipeline || !ctx.ports)) {
         return false;
     }
@@ -109,12 +110,19 @@ void WorkerCtx::drop_packet(rte_mbuf* m, Drop reason, uint32_t datapath, uint32_
 }
 
 void WorkerCtx::punt(rte_mbuf* m, PuntReason reason, PortId port) {
-    meta_of(m).punt = PuntMeta{reason, kIngress, port, 0, 0, 0, 0, kNoFlow};
+    meta_of(m).punt = PuntMeta{};
+    meta_of(m).punt.reason = reason;
+    meta_of(m).punt.port = port;
+    meta_of(m).punt.flow = kNoFlow;
     if (SLUICE_UNLIKELY(trace != nullptr)) {
         TraceRecord record{.kind = TraceRecord::Kind::kPunt};
         record.port = port;
         trace->records.push_back(std::move(record));
     }
+    hand_up(m);
+}
+
+void WorkerCtx::hand_up(rte_mbuf* m) {
     if (config.mailbox && config.mailbox->punt(m)) {
         counters->add(Counter::k_punts);
     } else {

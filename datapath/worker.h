@@ -25,6 +25,7 @@
 
 namespace sluice {
 
+class Conntrack;
 struct WorkerCtx;
 struct Trace;
 
@@ -38,6 +39,7 @@ struct WorkerConfig {
     WorkerCounters* counters = nullptr;
     rte_mempool* copy_pool = nullptr;  ///< for multicast copies; private size kMbufPrivSize
     uint32_t cache_entries = 65536;    ///< 0: no flow cache
+    Conntrack* conntrack = nullptr;    ///< null: conntrack steps drop with no_conntrack
     uint64_t hash_seed = 0;            ///< random per process, the same for all its workers
     bool manual_clock = false;         ///< time stands still but for set_time()
 };

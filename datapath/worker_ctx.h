@@ -4,6 +4,8 @@
 // Threads. The worker's own, but for the atomics at the end and DropRing, which say who else.
 #pragma once
 
+#include <rte_cycles.h>
+
 #include <atomic>
 #include <cstdint>
 
@@ -25,7 +27,8 @@ struct TxBuffer {
 struct WorkerCtx {
     static constexpr unsigned kMaxItems = 2 * limits::kBurst;
 
-    explicit WorkerCtx(const WorkerConfig& c) : config(c), counters(c.counters) {
+    explicit WorkerCtx(const WorkerConfig& c)
+        : config(c), counters(c.counters), cycles_per_ms(rte_get_tsc_hz() / 1000) {
         program.owner = this;
     }
 
@@ -35,8 +38,10 @@ struct WorkerCtx {
     // Read anew at the start of every turn.
     const Pipeline* pipeline = nullptr;
     const PortTable* ports = nullptr;
-    uint64_t now = 0;  ///< TSC cycles
+    uint64_t now = 0;     ///< TSC cycles
+    uint64_t now_ms = 0;  ///< the same in milliseconds
 
+    const uint64_t cycles_per_ms;
     uint64_t hash_keys[4] = {};  ///< secrets of the cache's hash, from the seed
     uint64_t seen_sequence = 0;  ///< pipeline of the last turn
     uint32_t seen_len_count = 0;
@@ -58,6 +63,7 @@ struct WorkerCtx {
     TxBuffer tx[limits::kMaxPorts] = {};
 
     Trace* trace = nullptr;
+    uint32_t random = 1;  ///< state of a xorshift, for sample()
 
     DropRing drops;                           ///< worker writes, any thread reads
     std::atomic<bool> stop{false};            ///< any thread writes, worker reads
@@ -76,6 +82,8 @@ struct WorkerCtx {
     rte_mbuf* copy(rte_mbuf* m);
     /// Hands a packet to the slow path.
     void punt(rte_mbuf* m, PuntReason reason, PortId port);
+    /// Same for a packet whose PuntMeta is filled in.
+    void hand_up(rte_mbuf* m);
 };
 
 }  // namespace sluice

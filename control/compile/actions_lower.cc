@@ -3,8 +3,7 @@
 
 #include <type_traits>
 
-#include "control/compile/actions_lower_data.h"
-#include "lib/stats/counters.h"
+#include "control/compile/actions_lowering.h"
 
 namespace sluice::compile {
 
@@ -30,158 +29,18 @@ constexpr Drop not_executable() {
                                 lang::ChkLbHairpin, lang::ChkLbHairpinReply, lang::CommitLbAff,
                                 lang::ChkLbAff>) {
         return Drop::k_action_lb;
-    } else if constexpr (one_of<T, lang::Icmp4, lang::Icmp4Error, lang::Icmp6, lang::Icmp6Error,
-                                lang::OvnFieldLoad, lang::OvnFieldMove>) {
-        return Drop::k_action_icmp;
-    } else if constexpr (one_of<T, lang::TcpReset, lang::SctpAbort, lang::Reject>) {
-        return Drop::k_action_tcp_reset;
-    } else if constexpr (one_of<T, lang::PutDhcpv4Opts, lang::PutDhcpv6Opts, lang::DhcpRelayReqChk,
-                                lang::DhcpRelayRespChk, lang::Dhcp6Reply>) {
-        return Drop::k_action_dhcp;
     } else if constexpr (one_of<T, lang::CommitEcmpNh, lang::ChkEcmpNhMac, lang::ChkEcmpNh>) {
         return Drop::k_action_ecmp;
     } else if constexpr (one_of<T, lang::GetRemoteFdb, lang::FloodRemote, lang::ChkEvpnArp>) {
         return Drop::k_action_evpn;
-    } else if constexpr (one_of<T, lang::DnsLookup>) {
-        return Drop::k_action_dns;
-    } else if constexpr (one_of<T, lang::PutNdRaOpts>) {
-        return Drop::k_action_ra;
-    } else if constexpr (one_of<T, lang::Log>) {
-        return Drop::k_action_log;
-    } else if constexpr (one_of<T, lang::Igmp>) {
-        return Drop::k_action_igmp;
-    } else if constexpr (one_of<T, lang::TriggerEvent>) {
-        return Drop::k_action_event;
-    } else if constexpr (one_of<T, lang::BfdMsg>) {
-        return Drop::k_action_bfd;
-    } else if constexpr (one_of<T, lang::HandleSvcCheck>) {
-        return Drop::k_action_svc_check;
-    } else if constexpr (one_of<T, lang::BindVport>) {
-        return Drop::k_action_vport;
     } else if constexpr (one_of<T, lang::FwdGroup>) {
         return Drop::k_action_fwd_group;
-    } else if constexpr (one_of<T, lang::Sample>) {
-        return Drop::k_action_sample;
-    } else if constexpr (one_of<T, lang::Mirror>) {
-        return Drop::k_action_mirror;
     } else {
         return Drop::k_none;
     }
 }
 
-class ActionLowering {
-public:
-    ActionLowering(PipelineSide side, unsigned table, Binder* binder)
-        : side_(side), table_(table), binder_(binder), data_(&code_.instrs) {}
-
-    Parsed<Code> run(const lang::ActionList& list) {
-        block(list);
-        if (failed_) {
-            return *failed_;
-        }
-        return std::move(code_);
-    }
-
-private:
-    void block(const lang::ActionList& list);
-    Instr& emit(Op op) {
-        code_.instrs.push_back(Instr{op});
-        return code_.instrs.back();
-    }
-    void drop(Drop why) { emit(Op::kDrop).a = static_cast<uint8_t>(why); }
-    void fail(const char* message, lang::Span span) {
-        if (!failed_) {
-            failed_ = Diagnostic{message, span};
-        }
-    }
-    /// First slot of an operand that has to start and end with its slots.
-    uint8_t whole(const lang::FieldUse& use);
-    void result_bit(Instr* instr, const lang::FieldUse& use) {
-        const FieldRef dst = use.raw();
-        const BitLocation at = locate(dst.id, dst.ofs);
-        instr->e = at.slot;
-        instr->f = at.bit;
-    }
-    void nested(Instr head, const lang::ActionList& body);
-    void transform(Transform what, const lang::ActionList& body) {
-        Instr head{Op::kTransform};
-        head.a = static_cast<uint8_t>(what);
-        nested(head, body);
-    }
-
-    void lower(const lang::Output&) { emit(Op::kOutput); }
-    void lower(const lang::Next& node);
-    void lower(const lang::Load& node);
-    void lower(const lang::Move& node) { data_.move(node.dst.raw(), node.src.raw()); }
-    void lower(const lang::Push& node) { data_.push(node.field.raw()); }
-    void lower(const lang::Pop& node) { data_.pop(node.field.raw()); }
-    void lower(const lang::Exchange& node) { data_.exchange(node.dst.raw(), node.src.raw()); }
-    void lower(const lang::DecTtl&) { emit(Op::kDecTtl); }
-    void lower(const lang::Select& node);
-    void lower(const lang::CtClear&) { emit(Op::kCtClear); }
-    void lower(const lang::Clone& node) { nested(Instr{Op::kClone}, node.body); }
-    void lower(const lang::Arp& node) { transform(Transform::kArp, node.body); }
-    void lower(const lang::NdNs& node) { transform(Transform::kNdNs, node.body); }
-    void lower(const lang::NdNa& node) { transform(Transform::kNdNa, node.body); }
-    void lower(const lang::NdNaRouter& node) { transform(Transform::kNdNaRouter, node.body); }
-    void lower(const lang::GetArp& node) { get(Op::kGetArp, node); }
-    void lower(const lang::GetNd& node) { get(Op::kGetNd, node); }
-    void lower(const lang::PutArp& node) { put(Op::kPutArp, node); }
-    void lower(const lang::PutNd& node) { put(Op::kPutNd, node); }
-    void lower(const lang::LookupArp& node) { test(Op::kLookupArp, node); }
-    void lower(const lang::LookupNd& node) { test(Op::kLookupNd, node); }
-    void lower(const lang::LookupArpIp& node) { test_ip(Op::kLookupArpIp, node); }
-    void lower(const lang::LookupNdIp& node) { test_ip(Op::kLookupNdIp, node); }
-    void lower(const lang::SetQueue& node) { emit(Op::kSetQueue).d = node.queue; }
-    void lower(const lang::SetMeter& node);
-    void lower(const lang::CheckPktLarger& node);
-    void lower(const lang::PutFdb& node);
-    void lower(const lang::GetFdb& node);
-    void lower(const lang::LookupFdb& node);
-    void lower(const lang::CheckInPortSec& node) {
-        result_bit(&emit(Op::kCheckInPortSec), node.dst);
-    }
-    void lower(const lang::CheckOutPortSec& node) {
-        result_bit(&emit(Op::kCheckOutPortSec), node.dst);
-    }
-    void lower(const lang::MacCacheUse&) {}  // asks for statistics only; the packet is untouched
-
-    void get(Op op, const lang::MacLookup& node) {
-        Instr i{op};
-        i.a = whole(node.port);
-        i.b = whole(node.ip);
-        code_.instrs.push_back(i);
-    }
-    void put(Op op, const lang::MacStore& node) {
-        Instr i{op};
-        i.a = whole(node.port);
-        i.b = whole(node.ip);
-        i.c = whole(node.mac);
-        code_.instrs.push_back(i);
-    }
-    void test(Op op, const lang::MacTest& node) {
-        Instr i{op};
-        i.a = whole(node.port);
-        i.b = whole(node.ip);
-        i.c = whole(node.mac);
-        result_bit(&i, node.dst);
-        code_.instrs.push_back(i);
-    }
-    void test_ip(Op op, const lang::IpTest& node) {
-        Instr i{op};
-        i.a = whole(node.port);
-        i.b = whole(node.ip);
-        result_bit(&i, node.dst);
-        code_.instrs.push_back(i);
-    }
-
-    PipelineSide side_;
-    unsigned table_;
-    Binder* binder_;
-    Code code_;
-    DataLowering data_;
-    std::optional<Diagnostic> failed_;
-};
+}  // namespace
 
 void ActionLowering::block(const lang::ActionList& list) {
     if (list.actions.empty()) {
@@ -314,8 +173,6 @@ void ActionLowering::lower(const lang::LookupFdb& node) {
     result_bit(&i, node.dst);
     code_.instrs.push_back(i);
 }
-
-}  // namespace
 
 Parsed<Code> lower_actions(const lang::ActionList& list, PipelineSide side, unsigned table,
                            Binder* binder) {

@@ -38,6 +38,7 @@ void add_code(const Code& code, ContentHash* hash) {
         hash->add(static_cast<uint64_t>(i.op) << 32 | i.a << 16 | i.b << 8 | i.c);
         hash->add(uint64_t{i.d} << 32 | i.e);
         hash->add(i.f);
+        hash->add(reinterpret_cast<uintptr_t>(i.p));
     }
     for (const auto& group : code.selects) {
         hash->add(group.size());

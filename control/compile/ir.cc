@@ -223,7 +223,7 @@ bool Row::add(const Row& other) {
 bool equal(const Code& a, const Code& b) {
     const auto same = [](const Instr& x, const Instr& y) {
         return x.op == y.op && x.a == y.a && x.b == y.b && x.c == y.c && x.d == y.d && x.e == y.e &&
-               x.f == y.f;
+               x.f == y.f && x.p == y.p;
     };
     const auto same_entry = [](const SelectGroup::Entry& x, const SelectGroup::Entry& y) {
         return x.id == y.id && x.end == y.end;

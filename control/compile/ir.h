@@ -95,6 +95,8 @@ void for_each_word(const FieldRef& field, F&& f) {
 struct Code {
     std::vector<Instr> instrs;  ///< kSelect: f is an index into selects, p is null
     std::vector<std::vector<SelectGroup::Entry>> selects;
+    /// Owners of what instructions point at (punt_args.h); whoever keeps the table keeps them.
+    std::vector<std::shared_ptr<const void>> keep;
 };
 using CodePtr = std::shared_ptr<const Code>;
 bool equal(const Code& a, const Code& b);

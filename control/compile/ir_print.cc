@@ -18,7 +18,11 @@ const char* op_name(Op op) {
         "put_arp",    "put_nd",       "get_fdb",       "lookup_fdb",
         "put_fdb",    "check_in_sec", "check_out_sec", "check_pkt_larger",
         "select",     "set_queue",    "set_meter",     "ct_clear",
-        "drop"};
+        "ct_next",    "ct_commit",    "ct_lb",         "ct_snat_to_vip",
+        "ct_orig",    "chk_hairpin",  "chk_hp_reply",  "commit_lb_aff",
+        "chk_lb_aff", "commit_ecmp",  "chk_ecmp",      "chk_ecmp_mac",
+        "fwd_group",  "remote_fdb",   "evpn_arp",      "flood_remote",
+        "buffer",     "mac_in_use",   "punt",          "drop"};
     static_assert(std::size(kNames) == static_cast<size_t>(Op::kDrop) + 1);
     return kNames[static_cast<size_t>(op)];
 }

@@ -46,6 +46,7 @@ private:
         const uint32_t flow = live_[row].flow;
         if (rule_of_flow_[flow] == kNoRule) {
             const BoundFlow& f = flows_[flow];
+            builder_.keep(f.code->keep);
             rule_of_flow_[flow] = builder_.add_rule(f.code->instrs, f.code->selects, f.id);
         }
         return rule_of_flow_[flow];

@@ -32,6 +32,26 @@ void written(unsigned slot, Known* known) {
     }
 }
 
+/// What a look at the connection table writes: ct_*, and by NAT addresses and ports.
+void forget_ct(Known* known) {
+    for (unsigned slot = kSlotCtState; slot < kSlotEthSrc; ++slot) {
+        known->forget(slot, ~0u);
+    }
+    for (unsigned slot = kSlotIp4Src; slot < kSlotIp6Label; ++slot) {
+        known->forget(slot, ~0u);
+    }
+    known->forget(kSlotL4Src, ~0u);
+    known->forget(kSlotL4Dst, ~0u);
+}
+
+/// A field of up to 128 bits that starts at slot a.
+void forget_field(const Instr& i, Known* known) {
+    for (unsigned n = 0; n < (i.e + 31u) / 32u; ++n) {
+        known->forget(i.a + n, ~0u);
+        written(i.a + n, known);
+    }
+}
+
 /// Instructions that only write State.
 void step(const Instr& i, bool port_security, Known* known) {
     switch (i.op) {
@@ -86,6 +106,37 @@ void step(const Instr& i, bool port_security, Known* known) {
             known->set(slot, ~0u, 0);
         }
         break;
+    case Op::kCtNext:
+    case Op::kCtCommit:
+    case Op::kCtLb:
+    case Op::kCtSnatToVip: forget_ct(known); break;
+    case Op::kCtOriginal: forget_field(i, known); break;
+    case Op::kChkLbHairpin:
+    case Op::kChkLbHairpinReply:
+    case Op::kChkEcmpNh:
+    case Op::kChkEcmpNhMac: known->forget(i.e, 1u << i.f); break;
+    case Op::kChkLbAff:
+        known->forget(i.e, 1u << i.f);
+        for (unsigned slot = kSlotXxreg0; slot < kSlotPktMark; ++slot) {
+            known->forget(slot, ~0u);
+        }
+        break;
+    case Op::kFwdGroup: known->forget(kSlotOutport, ~0u); break;
+    case Op::kGetRemoteFdb:
+        known->forget(i.a, ~0u);
+        written(i.a, known);
+        break;
+    case Op::kChkEvpnArp:
+        known->forget(i.e, 1u << i.f);
+        known->forget(kSlotEthDst, ~0u);
+        known->forget(kSlotEthDst + 1, ~0u);
+        break;
+    case Op::kPunt:
+        if (i.b == kPuntResumes) {
+            forget_header(known);  // the answer is another packet
+            known->forget(i.e, 1u << i.f);
+        }
+        break;
     case Op::kNext:
     case Op::kOutput:
     case Op::kPush:
@@ -96,6 +147,11 @@ void step(const Instr& i, bool port_security, Known* known) {
     case Op::kPutFdb:
     case Op::kSetQueue:
     case Op::kSetMeter:
+    case Op::kCommitLbAff:
+    case Op::kCommitEcmpNh:
+    case Op::kFloodRemote:
+    case Op::kBuffer:
+    case Op::kMacCacheUse:
     case Op::kDrop: break;
     }
 }
@@ -131,6 +187,27 @@ void add_words(unsigned slot, unsigned n, SlotMask* reads) {
 void add_mac(unsigned slot, SlotMask* reads) {
     add(slot, 0xffffu, reads);
     add(slot + 1, ~0u, reads);
+}
+
+void add_field(FieldId id, SlotMask* reads);
+
+/// Everything that names a connection.
+void add_connection(SlotMask* reads) {
+    using enum FieldId;
+    for (const FieldId id :
+         {kIp4Src, kIp4Dst, kIp6Src, kIp6Dst, kIpProto, kIpFrag, kL4Src, kL4Dst, kFlowHash}) {
+        add_field(id, reads);
+    }
+    add_mac(kSlotEthSrc, reads);
+    reads->w[kSlotUses] |= uses::kConntrack;
+}
+
+/// Addresses by which a sender makes itself known.
+void add_sender(SlotMask* reads) {
+    using enum FieldId;
+    for (const FieldId id : {kEthSrc, kIp4Src, kIp6Src, kArpSpa, kArpSha}) {
+        add_field(id, reads);
+    }
 }
 
 void add_field(FieldId id, SlotMask* reads) {
@@ -193,6 +270,10 @@ void transfer(const Code& code, size_t begin, size_t end, const TransferContext&
             break;
         }
         case Op::kDrop: return;
+        case Op::kCtCommit:  // the nested block writes the connection, not the packet
+            step(i, context.port_security, &known);
+            at += i.d;
+            break;
         default: step(i, context.port_security, &known); break;
         }
     }
@@ -244,7 +325,26 @@ void add_reads(const Code& code, bool port_security, SlotMask* reads) {
             }
             break;
         case Op::kCheckPktLarger: add_field(FieldId::kPktLen, reads); break;
-        case Op::kSelect: add_field(FieldId::kFlowHash, reads); break;
+        case Op::kSelect:
+        case Op::kFwdGroup: add_field(FieldId::kFlowHash, reads); break;
+        case Op::kCtNext:
+        case Op::kCtCommit:
+        case Op::kCtLb:
+        case Op::kCtSnatToVip:
+        case Op::kChkLbHairpin:
+        case Op::kChkLbHairpinReply:
+        case Op::kCommitLbAff:
+        case Op::kChkLbAff:
+        case Op::kCommitEcmpNh:
+        case Op::kChkEcmpNh:
+        case Op::kChkEcmpNhMac: add_connection(reads); break;
+        case Op::kGetRemoteFdb: add_mac(i.b, reads); break;
+        case Op::kChkEvpnArp: add_words(i.b, i.c ? 4 : 1, reads); break;
+        case Op::kMacCacheUse: add_sender(reads); break;
+        case Op::kPunt:  // walks that punt are never cached
+        case Op::kBuffer:
+        case Op::kFloodRemote:
+        case Op::kCtOriginal:  // of the connection, which some step before has asked for
         case Op::kNext:
         case Op::kOutput:
         case Op::kLoad:

@@ -200,8 +200,8 @@ bool SlowPath::Impl::drain_punts(Mailbox& box, unsigned worker, const Pipeline* 
 void SlowPath::Impl::handle(rte_mbuf* packet, unsigned worker, const Pipeline& pipeline,
                             int64_t now_ms) {
     const PuntMeta& meta = meta_of(packet).punt;
-    const uint64_t who =
-        meta.datapath ? uint64_t{meta.datapath} << 32 | meta.inport : uint64_t{1} << 63 | meta.port;
+    const uint64_t who = meta.datapath() ? uint64_t{meta.datapath()} << 32 | meta.inport()
+                                         : uint64_t{1} << 63 | meta.port;
     if (!punt_budget.take(who, now_ms)) {
         count(C::k_punt_over_budget);
         return;
@@ -367,15 +367,18 @@ void SlowPath::send(const Injection& injection, unsigned worker) {
         return;
     }
     PacketMeta& meta = meta_of(packet);
-    meta.punt = PuntMeta{};
     meta.inject = injection.kind;
-    meta.punt.side = injection.kind == InjectKind::kOutput ? kEgress : kIngress;
-    meta.punt.port = injection.port;
-    meta.punt.datapath = injection.datapath;
-    meta.punt.inport = injection.inport;
-    meta.punt.outport = injection.outport;
-    meta.punt.flags = injection.flags;
-    meta.punt.flow = kNoFlow;
+    if (injection.resume) {
+        meta.punt = *injection.resume;
+    } else {
+        meta.punt = PuntMeta{};
+        meta.punt.port = injection.port;
+        meta.punt.logical[kSlotDatapath] = injection.datapath;
+        meta.punt.logical[kSlotInport] = injection.inport;
+        meta.punt.logical[kSlotOutport] = injection.outport;
+        meta.punt.logical[kSlotFlags] = injection.flags;
+        meta.punt.flow = kNoFlow;
+    }
     if (impl_->config.mailboxes.at(worker)->inject(packet)) {
         count(C::k_injected);
     } else {

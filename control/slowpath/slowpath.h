@@ -80,6 +80,7 @@ struct Injection {
     uint32_t outport = 0;
     uint32_t flags = 0;
     std::vector<uint8_t> frame;
+    const PuntMeta* resume = nullptr;  ///< kResume: the punt that is answered; read during send()
 };
 
 /// A punted packet in the hands of a handler.

@@ -24,8 +24,8 @@
 // connection's key does. touch() belongs to lookup() and review(); commit() does its own.
 //
 // Memory. Bounded by `max_connections` and `max_fragments_kb`, allocated at create(). A full table
-// first drops connections that have not been answered (SYN_SENT, one-way UDP), of those it looks at
-// the one closest to its end, then refuses new ones (counted); answered ones are never evicted.
+// first drops connections that have not been answered (SYN_SENT, one-way UDP) or are closed, of those
+// it looks at the one closest to its end, then refuses new ones (counted); live ones are never evicted.
 // Hash. Keyed with `seed`, unknown to the network; chains are bounded.
 // Time. `now_ms` is the caller's clock; a connection past its deadline does not exist for any call,
 // whether or not sweep() has come by. touch() only stores the new deadline: the side array that

@@ -40,8 +40,30 @@ enum class Op : uint8_t {
     kSelect,           ///< w[a] shift c width e <- choice of SelectGroup p by flow hash
     kSetQueue,         ///< d: queue of the output port
     kSetMeter,         ///< d: rate kbit/s, e: burst kbit
-    kCtClear,          ///< ct_state, ct_mark, ct_label <- 0
-    kDrop,             ///< a: drops.def reason. Ends this path; counted with the flow
+    // Connection tracking. Zones are CtZone; what p points at is in lib/program/ct_args.h.
+    kCtClear,       ///< ct_state, ct_mark, ct_label <- 0
+    kCtNext,        ///< a: zone, b: 1 to undo NAT. Looks up; writes ct_state, ct_mark, ct_label
+    kCtCommit,      ///< a: zone, b: 1 to write ct_* back (the step recirculates), p: CtCommitArgs;
+                    ///< the next d instructions write ct_mark and ct_label of the connection
+    kCtLb,          ///< a: zone, p: CtLbArgs. Chooses a backend, commits DNAT, writes ct_* back
+    kCtSnatToVip,   ///< a: zone. Commits SNAT to the hairpin address, writes ct_* back
+    kCtOriginal,    ///< field at slot a of width e, shift c <- CtOriginal b of the connection
+    kChkLbHairpin,  ///< bit f of slot e <- 1 if the chosen backend is the packet's own source
+    kChkLbHairpinReply,  ///< same for replies
+    kCommitLbAff,        ///< p: LbAffinityArgs. Remembers client to backend
+    kChkLbAff,           ///< bit f of slot e <- 1 if remembered; backend to the LB registers
+    kCommitEcmpNh,       ///< a: 1 IPv6, b: protocol. Remembers previous hop (MAC, inport)
+    kChkEcmpNh,          ///< bit f of slot e <- 1 if remembered
+    kChkEcmpNhMac,       ///< bit f of slot e <- 1 if remembered with this eth.src
+    kFwdGroup,           ///< outport <- one of the FwdGroupArgs at p
+    kGetRemoteFdb,       ///< w[a] <- remote VTEP port of MAC at slot b, 0 if unknown
+    kChkEvpnArp,   ///< bit f of slot e <- 1 and eth.dst if EVPN knows the address at slot b, c: v6
+    kFloodRemote,  ///< to all remote EVPN VTEPs of the datapath
+    kBuffer,       ///< keeps a copy until (outport, next hop) is resolved; a: 1 IPv6
+    kMacCacheUse,  ///< tell the slow path that the binding of (inport, source) is in use
+    kPunt,         ///< a: PuntReason, b: PuntKind, d: id of PuntArgs, p: PuntSpec, (e, f): result
+                   ///< bit. kPuntResumes is followed by the kNext where the answer goes on
+    kDrop,         ///< a: drops.def reason. Ends this path; counted with the flow
 };
 
 /// Packet-replacing actions. Each rebuilds headers from the current packet as ovn-sb(5) says.
@@ -50,6 +72,35 @@ enum class Transform : uint8_t {
     kNdNs,        ///< neighbour solicitation from an IPv6 packet
     kNdNa,        ///< neighbour advertisement answering an NS
     kNdNaRouter,  ///< same with the router flag
+    kIcmp4,       ///< ICMPv4 error quoting the packet; type and code are written by the nested code
+    kIcmp4Error,  ///< same, for packet-too-big
+    kIcmp6,
+    kIcmp6Error,
+    kTcpReset,   ///< RST to the sender
+    kSctpAbort,  ///< ABORT to the sender
+    kReject,     ///< RST, ABORT or ICMP unreachable, addresses swapped
+};
+
+/// What kCtOriginal reads of the connection's original direction.
+enum class CtOriginal : uint8_t { kIp4Dst, kIp6Dst, kL4Dst, kProto };
+
+enum PuntKind : uint8_t {
+    kPuntCopies = 0,   ///< the slow path gets a copy, the packet goes on
+    kPuntEnds = 1,     ///< the slow path gets the packet; the path ends here
+    kPuntResumes = 2,  ///< the slow path answers, the packet goes on with the next instruction
+};
+
+/// What a worker has to know of a kPunt.
+struct PuntSpec {
+    uint32_t meter;        ///< index in Pipeline::meters, kNoMeter
+    uint32_t probability;  ///< of 65536: how many are punted (sample())
+};
+inline constexpr uint32_t kNoMeter = 0xffffffffu;
+
+/// Children of fwd_group(): the first i with hash % count == i whose port is up.
+struct FwdGroupArgs {
+    uint32_t count;
+    uint32_t ports[];
 };
 
 struct Instr {

@@ -85,6 +85,9 @@ KeyMask key_mask_of(const SlotMask& s) {
     for (unsigned i = kSlotNdTarget; i < kSlotPktLen; ++i) {
         m.reads_nd |= s.w[i] != 0;
     }
+    if (s.w[kSlotUses] & uses::kConntrack) {
+        m.reads_ct = true;
+    }
     return m;
 }
 

@@ -77,6 +77,9 @@ constexpr uint64_t context_of_tunnel(uint32_t datapath_key, uint32_t inport, uin
 struct alignas(64) KeyMask {
     std::array<uint8_t, 64> bytes{};
     bool reads_nd = false;  ///< nd.* is looked at: packets with kind::kNd bypass the cache
+    /// Conntrack is asked: only whole TCP and UDP packets may use the cache. Everything else has a
+    /// connection that line 0 does not tell (ICMP identifiers, fragments).
+    bool reads_ct = false;
 };
 
 /// The bits of line 0 that stand for `slots`. Fields that overlay each other mask the same bytes.

@@ -25,6 +25,7 @@
 #include "lib/program/action.h"
 #include "lib/program/flat_map.h"
 #include "lib/program/key.h"
+#include "lib/program/load_balancer.h"
 #include "lib/program/neighbors.h"
 #include "lib/program/port_security.h"
 #include "lib/program/state.h"
@@ -60,6 +61,7 @@ struct LogicalPort {
     uint32_t peer_key = 0;
     uint32_t tunnel = 0;                     ///< index in Pipeline::tunnels for kTunnel
     uint32_t via_key = 0;                    ///< for kLocalnet and kRedirect
+    uint16_t ct_zone = 0;                    ///< conntrack zone; 0: none of its own
     const PortSecurity* security = nullptr;  ///< null: none
 };
 
@@ -85,12 +87,15 @@ struct Datapath {
     bool is_switch = true;
     Uuid uuid;
     std::string name;
+    uint16_t dnat_zone = 0;  ///< conntrack zones of a router (and of a switch's common steps)
+    uint16_t snat_zone = 0;
     /// tables[side][n]: the compiled table to run for logical table n, already skipping tables that
     /// the optimiser removed; never null (past the last flow: a table that drops with no_match).
     std::array<std::array<const Table*, limits::kMaxTables>, 2> tables{};
     FlatMap<uint32_t, const LogicalPort*> ports;
     FlatMap<uint32_t, const Group*> groups;
     std::shared_ptr<const Neighbors> neighbors;  ///< never null
+    std::shared_ptr<const LbHairpins> hairpins;  ///< null: no load balancer
     SlotMask reads[2];  ///< bits its own tables and actions look at, per side
     std::vector<std::shared_ptr<const void>> keep;  ///< owners of tables, ports, groups
 };
@@ -128,6 +133,18 @@ struct FlowInfo {
     uint64_t base_bytes = 0;
 };
 
+/// A Meter row of the Southbound (or one that an action describes). Its tokens live in the data
+/// path, under `id`, for as long as the id is in use.
+struct MeterSpec {
+    struct Band {
+        uint64_t rate;   ///< kbit/s or packets/s
+        uint64_t burst;  ///< kbit or packets; 0: as Open vSwitch chooses
+    };
+    uint32_t id = 0;  ///< unique over the life of the process for a given meaning
+    bool is_packets = false;
+    std::vector<Band> bands;  ///< a packet that exceeds any is dropped
+};
+
 struct Pipeline {
     uint64_t sequence = 0;             ///< of this publish, counts from 1
     uint64_t physical_generation = 0;  ///< publish in which entries, ports or tunnels last changed
@@ -139,8 +156,9 @@ struct Pipeline {
     std::vector<uint32_t>
         pkt_lens;  ///< sorted lengths of check_pkt_larger(), at most kMaxLenClasses
     bool too_many_pkt_lens = false;  ///< more than that: the cache is not used
-    bool legacy_geneve_rx = true;    ///< accept class 0xffff type 0 too
-    uint32_t flow_count = 0;         ///< flow ids in use are below this
+    std::vector<std::shared_ptr<const MeterSpec>> meters;  ///< by index of PuntSpec::meter
+    bool legacy_geneve_rx = true;                          ///< accept class 0xffff type 0 too
+    uint32_t flow_count = 0;                               ///< flow ids in use are below this
     std::shared_ptr<const std::vector<std::shared_ptr<const FlowInfo>>> flows;  ///< by flow id
     std::vector<std::shared_ptr<const void>> keep;
 

@@ -73,6 +73,12 @@ struct alignas(64) State {
 };
 static_assert(sizeof(State) == 256);
 
+/// The spare slot of State: scratch space of compiled moves; in a SlotMask `uses` bits.
+inline constexpr unsigned kSlotUses = kSlots - 1;
+namespace uses {
+inline constexpr uint32_t kConntrack = 1u << 0;  ///< asks the connection table
+}  // namespace uses
+
 /// Bits of a State that some code looks at; the union over a pipeline gives its cache key mask.
 struct SlotMask {
     uint32_t w[kSlots] = {};

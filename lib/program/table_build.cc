@@ -302,7 +302,7 @@ std::shared_ptr<const Table> TableBuilder::finish(const std::string& description
     table->bytes = size;
     table->description = {reinterpret_cast<const char*>(block + text_at), description.size()};
     table->content_hash = content_hash;
-    return {table, [](const Table* t) {
+    return {table, [keep = std::move(keep_)](const Table* t) {
                 ::operator delete (const_cast<Table*>(t), std::align_val_t{64});
             }};
 }

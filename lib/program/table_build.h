@@ -43,6 +43,10 @@ public:
     /// kSelect instructions name their group by `f`, an index into `selects`.
     uint32_t add_rule(const std::vector<Instr>& code,
                       const std::vector<std::vector<SelectGroup::Entry>>& selects, uint32_t flow);
+    /// What instructions of the rules point at lives as long as the table.
+    void keep(const std::vector<std::shared_ptr<const void>>& owners) {
+        keep_.insert(keep_.end(), owners.begin(), owners.end());
+    }
     /// A candidate with the conditions left to check on it.
     uint32_t add_candidate(uint32_t rule, uint32_t row, const std::vector<TableCond>& conds);
     /// Candidates in priority order; equal lists are stored once.
@@ -96,6 +100,7 @@ private:
     std::vector<std::byte> bytes_;
     std::vector<Relocation> relocations_;
     std::vector<size_t> rules_;
+    std::vector<std::shared_ptr<const void>> keep_;
     std::vector<PendingCandidate> candidates_;
     std::vector<PendingList> lists_;
     std::map<std::vector<uint32_t>, uint32_t> list_of_;

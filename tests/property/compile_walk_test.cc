@@ -12,6 +12,7 @@
 
 #include "datapath/stages.h"
 #include "datapath/trace.h"
+#include "datapath/walk_env.h"
 #include "lib/program/table.h"
 #include "tests/property/compile_random.h"
 #include "tests/property/compile_run.h"
@@ -145,7 +146,7 @@ struct OneDatapath {
         Trace trace;
         buffer->reset();
         walk<true>(pipeline, key, {WalkStart::Kind::kIngress, &datapath, inport, 0, flags},
-                   buffer.get(), counters.get(), &trace);
+                   WalkEnv{}, buffer.get(), counters.get(), &trace);
         std::vector<Event> out;
         for (const TraceRecord& record : trace.records) {
             if (record.kind == TraceRecord::Kind::kCode && record.instr->op == Op::kOutput) {
