@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Judges two outputs of the same scenario, frame by frame."""
+import re
 import struct
 
+_UUID = re.compile('[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 GENEVE, VXLAN, STT = 6081, 4789, 7471
 
 
@@ -99,6 +101,8 @@ KINDS = {
     'igmp_query': _is_igmp_query,
     'mld_query': lambda data: _is_icmp6(data, 130),
     'bfd': _is_bfd,
+    # Probes of the service monitor where options:svc_monitor_mac says so: random ports and numbers.
+    'probe': lambda data: data[6:12] == bytes.fromhex('00000000fe01'),
 }
 
 
@@ -173,7 +177,7 @@ class Judge:
         result = {}
         for port, frames in out.items():
             if port.startswith(('sb:', 'log:')):
-                result[port] = list(frames)
+                result[port] = [_UUID.sub('<uuid>', text) for text in frames]
                 continue
             hexes = [f[1] if isinstance(f, list) else f for f in frames]
             kept = [self.canonical(f) for f in hexes
