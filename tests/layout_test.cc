@@ -35,7 +35,7 @@ TEST_CASE("layout of hot structures", "[layout]") {
     OFFSET(PacketKey, context, 64);
     OFFSET(PacketKey, pkt_len, 100);
     OFFSET(PacketKey, flow_hash, 104);
-    SIZE(PacketMeta, 192);
+    SIZE(PacketMeta, 256);
     OFFSET(PacketMeta, key, 0);
     SIZE(State, 256);
     SIZE(Instr, 24);

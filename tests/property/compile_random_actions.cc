@@ -100,12 +100,8 @@ std::string Random::actions(unsigned side, unsigned table, unsigned tables) {
     }
     switch (below(8)) {
     case 0: return out.empty() ? "drop;" : out + "output;";
-    case 1: return out + "output;";
-    case 2: {
-        static const Strings never = {"ct_next;", "reg0[3] = dns_lookup(); next;",
-                                      "icmp4 { eth.dst <-> eth.src; output; };"};
-        return table + 1 < tables ? out + pick(never) : out + "output;";
-    }
+    case 1:
+    case 2: return out + "output;";
     case 4:
         // What the called tables wrote is still there afterwards.
         if (table + 2 < tables) {

@@ -160,13 +160,12 @@ struct OneDatapath {
 
 private:
     static void add_drop(const TraceRecord& record, std::vector<Event>* out) {
-        const std::string why = drop_name(record.reason);
         if (record.reason == Drop::k_no_match) {
             out->push_back({Event::kNoMatch, "", to_packet(record.state)});
         } else if (record.reason == Drop::k_ttl_expired) {
             out->push_back({Event::kTtl, "", to_packet(record.state)});
-        } else if (why == "logical_flow" || why.rfind("action_", 0) == 0) {
-            out->push_back({Event::kDrop, why, to_packet(record.state)});
+        } else if (record.reason == Drop::k_logical_flow) {
+            out->push_back({Event::kDrop, "logical_flow", to_packet(record.state)});
         }
     }
 };

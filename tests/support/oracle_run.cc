@@ -154,18 +154,6 @@ private:
         write(node.dst, {});
         return true;
     }
-    bool act(const lang::CtNext&, const Flow&) {
-        event(Event::kDrop, "action_ct");
-        return false;
-    }
-    bool act(const lang::DnsLookup&, const Flow&) {
-        event(Event::kDrop, "action_dns");
-        return false;
-    }
-    bool act(const lang::Icmp4&, const Flow&) {
-        event(Event::kDrop, "action_icmp");
-        return false;
-    }
     template <typename T>
     bool act(const T&, const Flow&) {
         throw std::runtime_error("oracle: action it does not know");
