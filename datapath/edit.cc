@@ -142,6 +142,41 @@ void set_l4_word(rte_mbuf* m, const View& v, bool dst, uint64_t value, uint64_t 
     }
 }
 
+/// The MTU that an ICMP error reports.
+void set_icmp_mtu(const View& v, uint64_t value, uint64_t mask) {
+    const bool icmp6 = v.key->ip_proto == kProtoIcmp6;
+    if (!v.l4 || (!icmp6 && v.key->ip_proto != kProtoIcmp)) {
+        return;  // not an ICMP message: OVN lets it pass as it is
+    }
+    const unsigned len = icmp6 ? 4 : 2;
+    uint8_t* at = v.l4 + kIcmpLen - len;
+    uint8_t bytes[4];
+    if (icmp6) {
+        put32(bytes, static_cast<uint32_t>((get32(at) & ~mask) | value));
+    } else {
+        put16(bytes, static_cast<uint32_t>((get16(at) & ~mask) | value) & 0xffff);
+    }
+    write_l4(v, at, bytes, len);
+}
+
+/// The source address of the packet that an ICMPv4 error quotes, its header checksum included.
+void set_icmp_inner_src(const rte_mbuf* m, const View& v, uint64_t value, uint64_t mask) {
+    uint8_t* inner = v.l4 ? v.l4 + kIcmpLen : nullptr;
+    if (!inner || v.key->ip_proto != kProtoIcmp ||
+        v.key->l4_ofs + kIcmpLen + kIp4MinLen > m->data_len || inner[0] >> 4 != 4) {
+        return;
+    }
+    uint8_t before[4];
+    uint8_t bytes[4];
+    std::memcpy(before, inner + 12, 4);
+    put32(bytes, static_cast<uint32_t>((get32(before) & ~mask) | value));
+    uint8_t sum[2];
+    std::memcpy(sum, inner + 10, 2);
+    fix(sum, before, bytes, 4, false);
+    write_l4(v, inner + 10, sum, 2);
+    write_l4(v, inner + 12, bytes, 4);
+}
+
 /// The address in ND option `type`, or null.
 uint8_t* nd_option(const View& v, rte_mbuf* m, uint8_t type) {
     const uint32_t end = std::min<uint32_t>(m->data_len, v.key->l4_ofs + l4_length(v));
@@ -295,6 +330,8 @@ bool set_field(rte_mbuf* m, PacketKey* key, Target target, uint64_t value, uint6
     case Target::kArpTpa: return set_arp(v, 24, 4, value, mask);
     case Target::kNdSll: return set_nd_lla(m, v, kNdOptSll, value, mask);
     case Target::kNdTll: return set_nd_lla(m, v, kNdOptTll, value, mask);
+    case Target::kIcmpMtu: set_icmp_mtu(v, value, mask); return true;
+    case Target::kIcmpInnerIp4Src: set_icmp_inner_src(m, v, value, mask); return true;
     case Target::kIp6Src:
     case Target::kIp6Dst:
     case Target::kNdTarget: break;

@@ -62,6 +62,8 @@ enum class Target : uint8_t {
     kArpTha,
     kNdSll,
     kNdTll,
+    kIcmpMtu,         ///< of "fragmentation needed" or "packet too big"; nothing in other packets
+    kIcmpInnerIp4Src, ///< source of the IPv4 packet that an ICMPv4 error quotes; same
     kIp6Src,  ///< the first of 16 bytes
     kIp6Dst,
     kNdTarget,

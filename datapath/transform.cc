@@ -5,6 +5,7 @@
 
 #include "datapath/edit.h"
 #include "datapath/stages.h"
+#include "datapath/transform.h"
 #include "lib/net/checksum.h"
 #include "lib/net/wire.h"
 
@@ -13,32 +14,11 @@ namespace {
 
 using namespace wire;
 
-/// Cuts or extends the frame to l2_len + `payload` bytes in one segment, headers kept. The caller
-/// writes everything behind the MAC addresses and tag.
-uint8_t* reshape(rte_mbuf* m, const PacketKey& key, uint16_t type, uint16_t payload) {
-    const uint16_t want =
-        static_cast<uint16_t>(kEthLen + (key.kinds & kind::kVlan ? kVlanLen : 0) + payload);
-    if (m->next) {
-        rte_pktmbuf_free(m->next);
-        m->next = nullptr;
-        m->nb_segs = 1;
-    }
-    if (m->data_len + rte_pktmbuf_tailroom(m) < want) {
-        return nullptr;
-    }
-    m->data_len = want;
-    m->pkt_len = want;
-    uint8_t* l3 = rte_pktmbuf_mtod(m, uint8_t*) + want - payload;
-    put16(l3 - 2, type);
-    std::memset(l3, 0, payload);
-    return l3;
-}
-
 bool to_arp(rte_mbuf* m, const PacketKey& key) {
     const uint8_t* data = rte_pktmbuf_mtod(m, const uint8_t*);
     uint8_t addresses[8];
     std::memcpy(addresses, data + key.l2_len + 12, 8);
-    uint8_t* arp = reshape(m, key, kTypeArp, kArpLen);
+    uint8_t* arp = reshape(m, key, true, kTypeArp, kArpLen);
     if (!arp) {
         return false;
     }
@@ -54,7 +34,7 @@ bool to_arp(rte_mbuf* m, const PacketKey& key) {
 bool to_nd(rte_mbuf* m, const PacketKey& key, uint8_t type, uint32_t flags, const uint8_t* src,
            const uint8_t* dst, const uint8_t* target, const uint8_t* lla) {
     constexpr uint16_t kNd = kNdLen + 8;
-    uint8_t* ip = reshape(m, key, kTypeIp6, kIp6Len + kNd);
+    uint8_t* ip = reshape(m, key, false, kTypeIp6, kIp6Len + kNd);
     if (!ip) {
         return false;
     }
@@ -115,6 +95,26 @@ bool to_na(rte_mbuf* m, const PacketKey& key, bool router) {
 
 }  // namespace
 
+uint8_t* reshape(rte_mbuf* m, const PacketKey& key, bool keep_tag, uint16_t type,
+                 uint16_t payload) {
+    const bool tagged = keep_tag && (key.kinds & kind::kVlan);
+    const auto want = static_cast<uint16_t>(kEthLen + (tagged ? kVlanLen : 0) + payload);
+    if (m->next) {
+        rte_pktmbuf_free(m->next);
+        m->next = nullptr;
+        m->nb_segs = 1;
+    }
+    if (m->data_len + rte_pktmbuf_tailroom(m) < want) {
+        return nullptr;
+    }
+    m->data_len = want;
+    m->pkt_len = want;
+    uint8_t* l3 = rte_pktmbuf_mtod(m, uint8_t*) + want - payload;
+    put16(l3 - 2, type);
+    std::memset(l3, 0, payload);
+    return l3;
+}
+
 bool transform(rte_mbuf* m, PacketKey* key, Transform what) {
     bool done = false;
     switch (what) {
@@ -127,10 +127,10 @@ bool transform(rte_mbuf* m, PacketKey* key, Transform what) {
     case Transform::kIcmp4:
     case Transform::kIcmp4Error:
     case Transform::kIcmp6:
-    case Transform::kIcmp6Error:
-    case Transform::kTcpReset:
-    case Transform::kSctpAbort:
-    case Transform::kReject: break;
+    case Transform::kIcmp6Error: done = to_icmp(m, *key, false); break;
+    case Transform::kTcpReset: done = to_reset(m, *key, false); break;
+    case Transform::kSctpAbort: done = to_abort(m, *key, false); break;
+    case Transform::kReject: done = to_rejection(m, *key); break;
     }
     if (!done) {
         return false;

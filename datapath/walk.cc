@@ -247,11 +247,12 @@ void Walker<kTrace>::transform(const Instr* i, unsigned side) {
         prefix_.words[f_.n_prefix + n] = act::word(Act::kTransform, i->a);
         f_.n_prefix += n + 1;
         std::memset(f_.written, 0, sizeof f_.written);
-        transform_state(static_cast<Transform>(i->a), &f_);
         // The new packet's fields come from fields that no table needs to have read.
         out_.cacheable = false;
         bool went = false;
-        if (const Instr* jump = exec(i + 1, i + 1 + i->d, side, &went)) {
+        if (!transform_state(static_cast<Transform>(i->a), &f_)) {
+            drop(Drop::k_not_answered);
+        } else if (const Instr* jump = exec(i + 1, i + 1 + i->d, side, &went)) {
             run(jump->a, jump->d);
         }
     }

@@ -72,9 +72,13 @@ void emit_punt(const Frame& frame, const Prefix& prefix, const PuntPlace& place,
                uint32_t flow, ProgramBuffer* out);
 void emit_message(const Frame& frame, const Instr& instr, uint32_t flow, ProgramBuffer* out);
 
-// walk_lookup.cc: instructions that look something up, and packet-replacing ones.
+// walk_lookup.cc: instructions that look something up.
 void lookup(const Frame& frame, const Instr& instr, Frame* result);
-void transform_state(Transform what, Frame* frame);
+
+// transform_state.cc
+/// Makes the State that of the packet which replaces the current one. False: it is not a packet that
+/// the action answers, nothing is made.
+bool transform_state(Transform what, Frame* frame);
 
 // port_security.cc
 /// True when the packet violates the port's security.

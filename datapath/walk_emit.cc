@@ -5,6 +5,7 @@
 
 #include "datapath/walk.h"
 #include "lib/mailbox/mailbox.h"
+#include "lib/net/wire.h"
 #include "lib/program/packet_meta.h"
 
 namespace sluice {
@@ -54,6 +55,19 @@ uint64_t wire_pair(uint32_t high, uint32_t low) {
     return uint64_t{htonl(low)} << 32 | htonl(high);
 }
 
+/// ICMP's write-only fields lie where an IP packet has no ARP fields (control/compile).
+Target target_of(const Frame& f, const Field& field) {
+    const bool ip = f.s.w[kSlotEthType] == wire::kTypeIp4 || f.s.w[kSlotEthType] == wire::kTypeIp6;
+    if (!ip) {
+        return field.target;
+    }
+    switch (field.target) {
+    case Target::kArpSpa: return Target::kIcmpMtu;
+    case Target::kArpTpa: return Target::kIcmpInnerIp4Src;
+    default: return field.target;
+    }
+}
+
 uint32_t append_set48(const Frame& f, const Field& field, uint64_t* words) {
     const unsigned last = field.slot + (field.mac ? 1u : 0u);
     const uint64_t high_mask = field.mac ? written(f, field.slot) & 0xffff : 0;
@@ -65,10 +79,10 @@ uint32_t append_set48(const Frame& f, const Field& field, uint64_t* words) {
     const uint64_t value = (high | f.s.w[last]) & mask;
     const uint64_t whole = (field.mac ? uint64_t{0xffff} << 32 : 0) | field.low;
     if (mask == whole) {
-        words[0] = act::set(Act::kSet, field.target, value);
+        words[0] = act::set(Act::kSet, target_of(f, field), value);
         return 1;
     }
-    words[0] = act::set(Act::kSetMasked, field.target, value);
+    words[0] = act::set(Act::kSetMasked, target_of(f, field), value);
     words[1] = mask;
     return 2;
 }

@@ -65,58 +65,6 @@ uint32_t select(const SelectGroup& group, uint32_t hash) {
     return 0;
 }
 
-void store6(State* s, unsigned slot, const uint32_t words[4]) {
-    std::memcpy(s->w + slot, words, 4 * sizeof *words);
-}
-
-void to_arp(State* s) {
-    const uint32_t src = s->w[kSlotIp4Src];
-    const uint32_t dst = s->w[kSlotIp4Dst];
-    std::memset(s->w + kSlotIpProto, 0, (kSlotPktLen - kSlotIpProto) * sizeof s->w[0]);
-    s->w[kSlotEthType] = wire::kTypeArp;
-    s->w[kSlotArpOp] = 1;
-    s->w[kSlotArpSpa] = src;
-    s->w[kSlotArpTpa] = dst;
-    s->set_mac(kSlotArpSha, s->mac(kSlotEthSrc));
-}
-
-void nd_header(State* s, uint32_t type, const uint32_t src[4], const uint32_t dst[4],
-               const uint32_t target[4]) {
-    std::memset(s->w + kSlotIpProto, 0, (kSlotPktLen - kSlotIpProto) * sizeof s->w[0]);
-    s->w[kSlotEthType] = wire::kTypeIp6;
-    s->w[kSlotIpProto] = wire::kProtoIcmp6;
-    s->w[kSlotIpTtl] = 255;
-    s->w[kSlotL4Src] = type;
-    store6(s, kSlotIp6Src, src);
-    store6(s, kSlotIp6Dst, dst);
-    store6(s, kSlotNdTarget, target);
-}
-
-void to_ns(State* s) {
-    uint32_t target[4];
-    std::memcpy(target, s->w + kSlotIp6Dst, sizeof target);
-    const uint64_t mac = s->mac(kSlotEthSrc);
-    const uint32_t src[4] = {0xfe800000, 0,
-                             static_cast<uint32_t>((mac >> 24 ^ 0x020000) << 8 | 0xff),
-                             0xfe000000u | static_cast<uint32_t>(mac & 0xffffff)};
-    const uint32_t dst[4] = {0xff020000, 0, 1, 0xff000000u | (target[3] & 0xffffff)};
-    nd_header(s, wire::kNdNs, src, dst, target);
-    s->set_mac(kSlotNdSll, mac);
-    s->set_mac(kSlotEthDst, uint64_t{0x3333} << 32 | dst[3]);
-}
-
-void to_na(State* s) {
-    uint32_t asker[4];
-    uint32_t target[4];
-    std::memcpy(asker, s->w + kSlotIp6Src, sizeof asker);
-    std::memcpy(target, s->w + kSlotNdTarget, sizeof target);
-    const uint64_t own = s->mac(kSlotEthDst);
-    s->set_mac(kSlotEthDst, s->mac(kSlotEthSrc));
-    s->set_mac(kSlotEthSrc, own);
-    nd_header(s, wire::kNdNa, target, asker, target);
-    s->set_mac(kSlotNdTll, own);
-}
-
 }  // namespace
 
 void lookup(const Frame& f, const Instr& i, Frame* result) {
@@ -156,27 +104,6 @@ void lookup(const Frame& f, const Instr& i, Frame* result) {
     }
     default: break;
     }
-}
-
-void transform_state(Transform what, Frame* f) {
-    const uint32_t tag = f->s.w[kSlotVlanTci] ? wire::kVlanLen : 0;
-    switch (what) {
-    case Transform::kArp:
-        to_arp(&f->s);
-        f->s.w[kSlotPktLen] = wire::kEthLen + tag + wire::kArpLen;
-        return;
-    case Transform::kNdNs: to_ns(&f->s); break;
-    case Transform::kNdNa:
-    case Transform::kNdNaRouter: to_na(&f->s); break;
-    case Transform::kIcmp4:
-    case Transform::kIcmp4Error:
-    case Transform::kIcmp6:
-    case Transform::kIcmp6Error:
-    case Transform::kTcpReset:
-    case Transform::kSctpAbort:
-    case Transform::kReject: return;
-    }
-    f->s.w[kSlotPktLen] = wire::kEthLen + tag + wire::kIp6Len + wire::kNdLen + 8;
 }
 
 }  // namespace sluice

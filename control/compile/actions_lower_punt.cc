@@ -4,6 +4,19 @@
 
 namespace sluice::compile {
 
+namespace {
+
+/// ICMP's write-only fields are kept where an IP packet has no ARP fields; the walk knows them by
+/// the Ethernet type.
+FieldRef slot_of(const lang::FieldUse& use) {
+    using enum lang::OvnField;
+    const FieldId id =
+        use.symbol->ovn_field == kIcmp4InnerIp4Src ? FieldId::kArpTpa : FieldId::kArpSpa;
+    return {id, use.ofs, use.width};
+}
+
+}  // namespace
+
 uint32_t ActionLowering::key_of(const lang::String& port) {
     // "" and unknown names are port 0, as in ovn-controller.
     return port.text.empty() ? 0 : binder_->port_key(port.text).value_or(0);
@@ -69,13 +82,11 @@ void ActionLowering::lower(const lang::Mirror& node) {
 }
 
 void ActionLowering::lower(const lang::OvnFieldLoad& node) {
-    drop(Drop::k_not_applicable);
-    (void)node;
+    data_.load(slot_of(node.dst), node.value.value, ones(node.dst.width));
 }
 
 void ActionLowering::lower(const lang::OvnFieldMove& node) {
-    drop(Drop::k_not_applicable);
-    (void)node;
+    data_.move(slot_of(node.dst), node.src.raw());
 }
 
 }  // namespace sluice::compile

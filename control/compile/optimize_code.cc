@@ -262,8 +262,11 @@ void transfer(const Code& code, size_t begin, size_t end, const TransferContext&
         case Op::kClone:
         case Op::kTransform: {
             Known inner = known;
-            if (i.op == Op::kTransform) {
+            if (i.op == Op::kTransform) {  // an untracked packet without a mark
                 forget_header(&inner);
+                for (unsigned slot = kSlotPktMark; slot < kSlotEthSrc; ++slot) {
+                    inner.set(slot, ~0u, 0);
+                }
             }
             transfer(code, at + 1, at + 1 + i.d, context, inner, out);
             at += i.d;
