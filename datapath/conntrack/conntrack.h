@@ -24,10 +24,10 @@
 // connection's key does. touch() belongs to lookup() and review(); commit() does its own.
 //
 // Memory. Bounded by `max_connections` and `max_fragments_kb`, allocated at create(). A full table
-// first drops connections that have not been answered (SYN_SENT, one-way UDP) or are closed, of those
-// it looks at the one closest to its end, then refuses new ones (counted); live ones are never evicted.
-// Hash. Keyed with `seed`, unknown to the network; chains are bounded.
-// Time. `now_ms` is the caller's clock; a connection past its deadline does not exist for any call,
+// first drops connections that have not been answered (SYN_SENT, one-way UDP) or are closed, of
+// those it looks at the one closest to its end, then refuses new ones (counted); live ones are
+// never evicted. Hash. Keyed with `seed`, unknown to the network; chains are bounded. Time.
+// `now_ms` is the caller's clock; a connection past its deadline does not exist for any call,
 // whether or not sweep() has come by. touch() only stores the new deadline: the side array that
 // sweep() reads is brought up to date by sweep() itself, or when a deadline comes nearer.
 //
@@ -136,7 +136,9 @@ struct ConntrackConfig {
     uint32_t max_connections = 1u << 20;
     uint32_t max_fragments_kb = 16384;
     uint64_t seed = 0;
-    unsigned workers = 1;   ///< that sweep and have a FragTable
+    unsigned workers = 1;              ///< that sweep and have a FragTable
+    uint32_t min_fragment_ip4 = 1200;  ///< see FragTable
+    uint32_t min_fragment_ip6 = 1280;
     bool tcp_loose = true;  ///< take up connections in the middle, as Open vSwitch does
 };
 
