@@ -12,9 +12,12 @@ namespace sluice {
 
 /// Which zone a step works in. Decided at walk time: ports and datapaths carry zone numbers.
 enum class CtZone : uint8_t {
-    kPort,  ///< ingress: the inport's; egress: the outport's (LogicalPort::ct_zone)
-    kDnat,  ///< Datapath::dnat_zone, also the common zone of ct_dnat_in_czone and its like
+    kPort,  ///< of a switch: ingress: the inport's; egress: the outport's, the inport's if it has
+            ///< none (LogicalPort::ct_zone). Of a router: its DNAT zone
+    kDnat,  ///< Datapath::dnat_zone
     kSnat,  ///< Datapath::snat_zone
+    kPortSnat,  ///< as kPort, of a router its SNAT zone
+    kCommon,    ///< Datapath::common_zone, of ct_dnat_in_czone and its like
 };
 
 enum class CtNat : uint8_t {

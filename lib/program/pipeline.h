@@ -89,6 +89,7 @@ struct Datapath {
     std::string name;
     uint16_t dnat_zone = 0;  ///< conntrack zones of a router (and of a switch's common steps)
     uint16_t snat_zone = 0;
+    uint16_t common_zone = 0;  ///< of ct_snat_in_czone and its like; 0: the DNAT zone
     /// tables[side][n]: the compiled table to run for logical table n, already skipping tables that
     /// the optimiser removed; never null (past the last flow: a table that drops with no_match).
     std::array<std::array<const Table*, limits::kMaxTables>, 2> tables{};
