@@ -111,7 +111,7 @@ void Walker<kTrace>::deliver(const LogicalPort& port, bool in_group) {
         }
         return;
     }
-    if (port.is_localnet && from_localport()) {
+    if (port.is_localnet && (f_.s.w[kSlotFlags] & flag::kLocalOnly || from_localport())) {
         drop(Drop::k_localport_remote);
         return;
     }
