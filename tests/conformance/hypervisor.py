@@ -13,7 +13,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
-from ovnlab.processes import Lab, answers  # noqa: E402
+from ovnlab.processes import Lab, LabError, answers  # noqa: E402
 from ovnlab.tools import find_program  # noqa: E402
 from ovnlab.unixctl import unixctl  # noqa: E402
 from ovnlab.wire import GrowingPcap, Hub  # noqa: E402
@@ -104,7 +104,8 @@ class Hypervisors(Lab):
             for port in remote.get('ports', []):
                 self.sbctl('lsp-bind', port, remote['name'])
         self.sync()
-        self.wait_up({i['iface_id'] for i in self.interfaces if i.get('iface_id')})
+        self.wait_up({i['iface_id'] for i in self.interfaces
+                      if i.get('iface_id') and i.get('up', True)})
         self.sync()
         self.mark('configured')
         self.pcaps = self.open_pcaps()
@@ -304,10 +305,17 @@ class Hypervisors(Lab):
         self.log_read[chassis] = len(lines)
         return ['|'.join(words[1:]) for words in lines[seen:]]
 
+    def complaints(self):
+        """What makes the outcome worthless although packets went through: texts, none if all is well."""
+        return []
+
     def go(self):
         with self:
             startup = self.start()
             steps = self.play()
+            found = self.complaints()
+            if found:
+                raise LabError('; '.join(found))
         return {'startup': startup, 'steps': steps, 'timings_s': self.timings_s}
 
     def stop(self):
@@ -329,6 +337,15 @@ class Reference(Hypervisors):
 
     def acl_log_file(self, chassis):
         return self.home(chassis) + '/ovn-controller.log'
+
+    def complaints(self):
+        """Flows that ovn-controller cannot parse, or Open vSwitch refuses: then none are installed."""
+        found = []
+        for name in self.switch:
+            with open(self.home(name) + '/ovn-controller.log', errors='replace') as file:
+                found += [line.strip() for line in file
+                          if 'OpenFlow error' in line or 'error parsing' in line]
+        return found[:2]
 
 
 class Sluice(Hypervisors):

@@ -22,7 +22,8 @@ SPEC.json (all keys optional except interfaces, packets):
                chassis that exist only in the SB; what is tunnelled to them shows up under "wire"
   nb           list of lines, each an ovn-nbctl command line ("ls-add ls0"); a line may start with
                "sb " (ovn-sbctl), "vs[:CHASSIS] " (ovs-vsctl), "sync" (nbctl --wait=hv sync) or "#"
-  interfaces   [{"name":"vif1","iface_id":"lp1","chassis":"hv1","mac":...}] or {"vif1":"lp1"}
+  interfaces   [{"name":"vif1","iface_id":"lp1","chassis":"hv1","mac":...}] or {"vif1":"lp1"};
+               "up":false for a port that never gets up, as a localport
   packets      [PORT, HEX] or [PORT, HEX, {"wait_ms":N}] or {"nb":[lines]} or {"sleep_ms":N};
                PORT is an interface name or "wire" (frame put on the physical network); also
                {"answer": {"tcp":"SA","size":N,"error":"port","port":PORT}}: the receiver of the
