@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "pmd/af_packet.h"
+#include "pmd/take_frames.h"
 
 namespace sluice::pmd {
 namespace {
@@ -157,30 +158,14 @@ uint16_t send_batch(AfPacketTx& tx, Batch& batch, rte_mbuf** pkts) {
 
 uint16_t af_packet_rx_burst(void* queue, rte_mbuf** pkts, uint16_t n) {
     AfPacketRx& rx = *static_cast<AfPacketRx*>(queue);
-    uint16_t got = 0;
-    uint64_t bytes = 0;
-    while (got < n) {
-        if (!rx.frame.active()) {
-            if (!start_frame(rx)) {
-                break;
+    return take_frames(
+        rx.frame, rx.pool, rx.counters, pkts, n, [&rx] { return start_frame(rx); },
+        [&rx] {
+            if (!rx.frame.active() && rx.holds_slot) {
+                rx.holds_slot = false;
+                release_slot(rx);
             }
-            continue;
-        }
-        switch (rx.frame.next(rx.pool, &pkts[got])) {
-        case RxStep::kPacket: bytes += pkts[got++]->pkt_len; break;
-        case RxStep::kNoBuffer: QueueCounters::bump(rx.counters.dropped, 1); break;
-        case RxStep::kMalformed: QueueCounters::bump(rx.counters.errors, 1); break;
-        case RxStep::kNone: break;
-        }
-        if (!rx.frame.active() && rx.holds_slot) {
-            rx.holds_slot = false;
-            release_slot(rx);
-        }
-    }
-    if (got) {
-        rx.counters.count(got, bytes);
-    }
-    return got;
+        });
 }
 
 uint16_t af_packet_tx_burst(void* queue, rte_mbuf** pkts, uint16_t n) {

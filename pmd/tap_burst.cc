@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "pmd/take_frames.h"
 #include "pmd/tap.h"
 
 namespace sluice::pmd {
@@ -67,26 +68,8 @@ bool write_packet(int fd, const rte_mbuf* m) {
 
 uint16_t tap_rx_burst(void* queue, rte_mbuf** pkts, uint16_t n) {
     TapRx& rx = *static_cast<TapRx*>(queue);
-    uint16_t got = 0;
-    uint64_t bytes = 0;
-    while (got < n) {
-        if (!rx.frame.active()) {
-            if (!start_frame(rx)) {
-                break;
-            }
-            continue;
-        }
-        switch (rx.frame.next(rx.pool, &pkts[got])) {
-        case RxStep::kPacket: bytes += pkts[got++]->pkt_len; break;
-        case RxStep::kNoBuffer: QueueCounters::bump(rx.counters.dropped, 1); break;
-        case RxStep::kMalformed: QueueCounters::bump(rx.counters.errors, 1); break;
-        case RxStep::kNone: break;
-        }
-    }
-    if (got) {
-        rx.counters.count(got, bytes);
-    }
-    return got;
+    return take_frames(
+        rx.frame, rx.pool, rx.counters, pkts, n, [&rx] { return start_frame(rx); }, [] {});
 }
 
 uint16_t tap_tx_burst(void* queue, rte_mbuf** pkts, uint16_t n) {

@@ -11,8 +11,8 @@
 #include <algorithm>
 #include <boost/program_options.hpp>
 #include <cstdio>
-#include <iostream>
 
+#include "tools/host/command_line.h"
 #include "tools/host/cores.h"
 #include "tools/host/offline_host.h"
 
@@ -160,17 +160,11 @@ Result<BenchOptions> parse(int argc, char** argv, bool* done) {
         "scenario", po::value(&o.scenario)->value_name("NAME"), "first word of the line printed")(
         "flows", po::value(&o.flows)->value_name("N"), "second word")("help,h", "this text");
     all.add(own);
-    try {
-        po::variables_map map;
-        po::store(po::parse_command_line(argc, argv, all), map);
-        if (map.count("help")) {
-            std::cout << kIntro << all;
-            *done = true;
-            return o;
-        }
-        po::notify(map);
-    } catch (const po::error& error) {
-        return Error{std::string(error.what()) + "; see sluice-bench --help"};
+    po::variables_map map;
+    const Result<bool> read = read_command_line(argc, argv, "sluice-bench", kIntro, all, &map);
+    if (!read || !*read) {
+        *done = true;
+        return read ? Result<BenchOptions>(o) : read.error();
     }
     if (o.repeat == 0 || o.seconds == 0) {
         return Error{"--repeat and --seconds must be at least 1"};
@@ -234,10 +228,5 @@ Result<void> bench(int argc, char** argv) {
 }  // namespace sluice
 
 int main(int argc, char** argv) {
-    const sluice::Result<void> result = sluice::bench(argc, argv);
-    if (!result) {
-        fmt::print(stderr, "sluice-bench: {}\n", result.error().message);
-        return 1;
-    }
-    return 0;
+    return sluice::exit_status("sluice-bench", sluice::bench(argc, argv));
 }

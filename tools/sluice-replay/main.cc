@@ -11,11 +11,11 @@
 #include <algorithm>
 #include <boost/program_options.hpp>
 #include <cstdio>
-#include <iostream>
 #include <map>
 #include <span>
 
 #include "pmd/dummy.h"
+#include "tools/host/command_line.h"
 #include "tools/host/offline_host.h"
 
 namespace sluice {
@@ -232,17 +232,11 @@ Result<ReplayOptions> parse(int argc, char** argv, bool* done) {
                                            "walk every packet")(
         "quiet,q", po::bool_switch(&o.quiet), "no verdict per packet")("help,h", "this text");
     all.add(own);
-    try {
-        po::variables_map map;
-        po::store(po::parse_command_line(argc, argv, all), map);
-        if (map.count("help")) {
-            std::cout << kIntro << all;
-            *done = true;
-            return o;
-        }
-        po::notify(map);
-    } catch (const po::error& error) {
-        return Error{std::string(error.what()) + "; see sluice-replay --help"};
+    po::variables_map map;
+    const Result<bool> read = read_command_line(argc, argv, "sluice-replay", kIntro, all, &map);
+    if (!read || !*read) {
+        *done = true;
+        return read ? Result<ReplayOptions>(o) : read.error();
     }
     return o;
 }
@@ -292,10 +286,5 @@ Result<void> replay(int argc, char** argv) {
 }  // namespace sluice
 
 int main(int argc, char** argv) {
-    const sluice::Result<void> result = sluice::replay(argc, argv);
-    if (!result) {
-        fmt::print(stderr, "sluice-replay: {}\n", result.error().message);
-        return 1;
-    }
-    return 0;
+    return sluice::exit_status("sluice-replay", sluice::replay(argc, argv));
 }

@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include <boost/program_options.hpp>
-#include <iostream>
 
 #include "pmd/dummy.h"
+#include "tools/host/command_line.h"
 #include "tools/host/offline_host.h"
 #include "tools/sluice-trace/describe.h"
 
@@ -90,17 +90,11 @@ Result<TraceOptions> parse(int argc, char** argv, bool* done) {
         "instead of a packet: the compiler's passes over a datapath (name, UUID or key)")(
         "help,h", "this text");
     all.add(own);
-    try {
-        po::variables_map map;
-        po::store(po::parse_command_line(argc, argv, all), map);
-        if (map.count("help")) {
-            std::cout << kIntro << all;
-            *done = true;
-            return o;
-        }
-        po::notify(map);
-    } catch (const po::error& error) {
-        return Error{std::string(error.what()) + "; see sluice-trace --help"};
+    po::variables_map map;
+    const Result<bool> read = read_command_line(argc, argv, "sluice-trace", kIntro, all, &map);
+    if (!read || !*read) {
+        *done = true;
+        return read ? Result<TraceOptions>(o) : read.error();
     }
     if (o.passes.empty() && (o.inport.empty() || o.hex.empty() == o.pcap.empty())) {
         return Error{"say where the packet arrives (--inport) and give it by --hex or --pcap"};
@@ -194,10 +188,5 @@ Result<void> run(int argc, char** argv) {
 }  // namespace sluice
 
 int main(int argc, char** argv) {
-    const sluice::Result<void> result = sluice::run(argc, argv);
-    if (!result) {
-        fmt::print(stderr, "sluice-trace: {}\n", result.error().message);
-        return 1;
-    }
-    return 0;
+    return sluice::exit_status("sluice-trace", sluice::run(argc, argv));
 }
