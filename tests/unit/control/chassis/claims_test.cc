@@ -164,7 +164,9 @@ TEST_CASE("an iface-id in two places") {
     auto hv2 = lab.start("hv2", "192.168.0.2");
     hv2->plug("v1", "lp1");
     lab.wait_owner("lp1", "hv2");
+    // Until it goes here the two may take it from each other.
     hv1->vs({"del-port", "br-int", "aa"});
+    lab.wait_owner("lp1", "hv2");
     lab.sync();
     CHECK(lab.chassis_of("lp1") == "hv2");
 }
