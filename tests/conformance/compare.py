@@ -192,7 +192,7 @@ class Judge:
         return result
 
 
-def inconsistent(side):
+def inconsistent(side, members):
     """Steps that got another output than the very same frame just before: a choice must stick."""
     found, seen = [], {}
     for number, step in enumerate(side['steps']):
@@ -201,7 +201,7 @@ def inconsistent(side):
             seen = {}           # configuration or time may change what comes out
             continue
         key = tuple(given[:2])
-        ports = sorted(step['out'])
+        ports = sorted(members & set(step['out']))
         if seen.setdefault(key, ports) != ports:
             found.append((number, given, 'consistency', [' '.join(seen[key]) or '-'],
                           [' '.join(ports) or '-']))
@@ -219,8 +219,9 @@ def compare(a, b, any_order=(), ignore=(), ignore_kinds=(), alternatives=()):
                 differences.append((number, x['in'], port, left.get(port, []),
                                     right.get(port, [])))
     if alternatives:
-        known = {d[0] for d in inconsistent(a)}
-        differences += [d for d in inconsistent(b) if d[0] not in known]
+        members = {port for choice in alternatives for port in choice.get('ports', ())}
+        known = {d[0] for d in inconsistent(a, members)}
+        differences += [d for d in inconsistent(b, members) if d[0] not in known]
     if len(a['steps']) != len(b['steps']):
         differences.append((-1, 'number of steps', '', [str(len(a['steps']))],
                             [str(len(b['steps']))]))

@@ -76,5 +76,52 @@ class CompareTest(unittest.TestCase):
         self.assertEqual(compare(run_of({'wire': [['hv1', 'aa']]}), run_of({}), ignore=['aa']), [])
 
 
+def frame(ip_dst, mac_dst='505400000002', sport=1000):
+    """A UDP packet with right checksums to one of two members."""
+    udp = struct.pack('>HHHH', sport, 53, 12, 0) + b'data'
+    addresses = bytes([10, 0, 0, 1]) + bytes.fromhex(ip_dst)
+    value = checksum(addresses + struct.pack('>HH', 17, 12) + udp)
+    udp = udp[:6] + struct.pack('>H', value) + udp[8:]
+    ip = struct.pack('>BBHHHBBH', 0x45, 0, 32, 1, 0, 64, 17, 0) + addresses
+    ip = ip[:10] + struct.pack('>H', checksum(ip)) + ip[12:]
+    return mac_dst + '505400000001' + '0800' + (ip + udp).hex()
+
+
+CHOICE = [{'ports': ['v2', 'v3'], 'words': [['505400000002', '0a000002'], ['505400000003',
+                                                                         '0a000003']]}]
+
+
+class ChoiceTest(unittest.TestCase):
+    second = {'v2': [frame('0a000002')]}
+    third = {'v3': [frame('0a000003', '505400000003')]}
+
+    def test_any_member_will_do(self):
+        self.assertNotEqual(compare(run_of(self.second), run_of(self.third)), [])
+        self.assertEqual(compare(run_of(self.second), run_of(self.third), alternatives=CHOICE), [])
+
+    def test_a_wrong_member_or_checksum_is_seen(self):
+        for out in ({'v3': [frame('0a000002')[:-8] + '00000000']}, {'v4': [frame('0a000002')]},
+                    {'v3': [frame('0a000004', '505400000003')]}, {},
+                    {'v3': [frame('0a000003', '505400000003', sport=1001)]}):
+            self.assertNotEqual(compare(run_of(self.second), run_of(out), alternatives=CHOICE), [],
+                                out)
+
+    def test_a_choice_must_stick(self):
+        left = run_of(self.second, self.second)
+        self.assertEqual(compare(left, run_of(self.third, self.third), alternatives=CHOICE), [])
+        self.assertNotEqual(compare(left, run_of(self.third, self.second), alternatives=CHOICE), [])
+
+
+class KindTest(unittest.TestCase):
+    def test_timers_are_forgiven_by_kind_only(self):
+        garp = ('ffffffffffff' + '505400000001' + '0806' + '0001080006040001' + '505400000001' + '0a000001'
+                + '000000000000' + '0a000001')
+        request = garp[:-8] + '0a000002'
+        self.assertEqual(compare(run_of({'wire': [['hv1', garp]]}), run_of({}), ignore_kinds=['garp']), [])
+        self.assertNotEqual(compare(run_of({'wire': [['hv1', garp]]}), run_of({})), [])
+        self.assertNotEqual(compare(run_of({'wire': [['hv1', request]]}), run_of({}),
+                                    ignore_kinds=['garp']), [])
+
+
 if __name__ == '__main__':
     unittest.main()

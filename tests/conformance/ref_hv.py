@@ -31,7 +31,8 @@ SPEC.json (all keys optional except interfaces, packets):
                {"rows": [TABLE, COLUMN...], "at_least":N, "until_ms":N}: rows of the SB, as output
                "sb:TABLE"; {"acl_log": true}: new lines of the ACL log, as output "log:CHASSIS"
   barrier      {"packet": [PORT, HEX]}: a packet that the controller answers to the same port; what
-               was sent before is done when the answer comes (faster than waiting for silence)
+               was sent before is done when the answer comes (faster than waiting for silence);
+               "wire": [PORT, HEX] in it is a packet that comes out at the wire, for frames there
   compare, judged by compare.py: any_order, ignore, ignore_kinds, alternatives
 OUT.json: {"startup": {PORT: [HEX...]}, "steps": [{"in": ..., "out": {PORT: [HEX...]}}...],
            "timings_s": {...}}; under "wire" an output is [SENDER, HEX].

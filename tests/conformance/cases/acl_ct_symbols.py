@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Users' matches on connection state and marks: ct.new, ct.est, ct.rpl, ct.rel, ct.inv, ct.trk, ct.snat,
-ct.dnat, ct_state, ct_mark and ct_label, and on an ACL's label."""
+"""Users' matches on connection state and marks: ct.new, ct.est, ct.rpl, ct.rel, ct.trk, ct.snat,
+ct.dnat, ct_state, ct_mark and ct_label, and on an ACL's label.
+
+ct.inv is matched by what northd writes itself: in an ACL it meets ct.est in one flow, which Open
+vSwitch refuses, and with it everything else.
+"""
 from topologies import answer, switched
 
 net = switched(1, 2, 3)
@@ -21,7 +25,7 @@ SPEC = net.spec([
     a.udp(b, dport=9), answer(), a.udp(b, dport=9),
 ], nb=[acl(3000, 'tcp.dst == 81 && ct.est && !ct.rpl'), acl(3000, 'udp.dst == 1 && ct.new'),
        acl(3000, 'udp.dst == 2 && ct.est && ct.trk'), acl(3000, 'udp.src == 3 && ct.rpl'),
-       acl(3000, 'ip && ct.rel'), acl(3000, 'udp.dst == 5 && (ct.dnat || ct.snat)'), acl(3000, 'tcp.dst == 82 && ct.inv'),
+       acl(3000, 'ip && ct.rel'), acl(3000, 'udp.dst == 5 && (ct.dnat || ct.snat)'),
        acl(3000, 'udp.dst == 6 && ct_state == 0x21'), acl(3000, 'udp.src == 7 && ct_state == 0x2a/0x2a'),
        acl(3000, 'udp.src == 9 && ct_label.label == 1234'),
        acl(3000, 'udp.dst == 8 && outport == "lp3" && ct_mark == 0 && ct_label == 0 && ct_mark.blocked == 0'

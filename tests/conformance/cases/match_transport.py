@@ -19,7 +19,7 @@ def icmp(to, kind, code=0):
 
 
 RULES = {2: 'tcp.dst == {80, 443, 8000..8010}'.replace('8000..8010', '8000, 8005'), 3: '1000 <= udp.src <= 1010 || tcp.src > 60000', 4: 'tcp.flags == 0x2/0x17 || tcp.flags[0] == 1', 5: 'sctp.dst == 80 || sctp.src == 7',
-         6: '(icmp4.type == 8 && icmp4.code == 0) || icmp6.type == 128', 7: 'icmp && icmp4.code != 0', 8: 'nd_ns && nd.target == fd01::8 && nd.sll == 50:54:00:00:00:01', 9: '(nd_na && nd.tll == 50:54:00:00:00:77) || nd.target == fd01::9'}
+         6: '(icmp4.type == 8 && icmp4.code == 0) || icmp6.type == 128', 7: 'icmp && icmp4.code == {1, 3}', 8: 'nd_ns && nd.target == fd01::8 && nd.sll == 50:54:00:00:00:01', 9: '(nd_na && nd.tll == 50:54:00:00:00:77) || nd.target == fd01::9'}
 
 SPEC = net.spec(
     [a.tcp(h[2], dport=p) for p in (79, 80, 443, 8000, 8001, 8005)] + [a.tcp6(h[2], dport=p) for p in (443, 444)] + [a.udp(h[2], dport=80)]
