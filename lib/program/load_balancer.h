@@ -2,40 +2,80 @@
 // LbHairpins: what chk_lb_hairpin(), chk_lb_hairpin_reply() and ct_snat_to_vip ask about a
 // datapath.
 //
-// One entry a (VIP, backend) pair of the Southbound's Load_Balancer rows. A packet that was
-// balanced to its own sender must be sent back with the VIP (or options:hairpin_snat_ip) as its
-// source, so that the answer comes back through the balancer. Threads: immutable once published.
+// What. A packet that was balanced to its own sender must be sent back with the VIP (or
+// options:hairpin_snat_ip) as its source, so that the answer comes back through the balancer. From
+// the Southbound's Load_Balancer rows: one LbHairpin a (VIP, backend) pair, one LbVip a VIP.
+// Design. Both are found by one address; the few that share it are compared one by one. An answer
+// is an answer only once a hairpin packet went the other way: OVN learns a flow then. That is the
+// one thing here which packets change: LbSession, a bit a protocol, which never goes back to 0
+// while the backend is there and survives publishes. Threads: immutable once published, sessions
+// excepted (any worker sets, any reads).
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "lib/program/flat_map.h"
+#include "lib/program/state.h"
 
 namespace sluice {
 
+/// Whether packets of (datapath, backend, source of hairpin packets, port) went back to their
+/// sender, by IP protocol.
+struct LbSession {
+    std::atomic<uint32_t> seen[8] = {};
+
+    bool has(uint8_t proto) const {
+        return seen[proto / 32].load(std::memory_order_acquire) >> proto % 32 & 1;
+    }
+    void set(uint8_t proto) {
+        if (!has(proto)) {
+            seen[proto / 32].fetch_or(1u << proto % 32, std::memory_order_release);
+        }
+    }
+};
+
+/// Addresses are host order; IPv4 in word 3, words 0..2 zero.
 struct LbHairpin {
     bool is_v6 = false;
-    uint8_t proto = 0;  ///< 0: a VIP without port
+    bool in_registers = true;   ///< the VIP is in registers, else it is the connection's
+    uint8_t proto = 0;          ///< compared if there is a backend port
+    uint16_t vip_port = 0;      ///< too
+    uint16_t backend_port = 0;  ///< 0: any protocol and port
     uint32_t vip[4] = {};
     uint32_t backend[4] = {};
     uint32_t snat[4] = {};  ///< source of the hairpin packet: the VIP, or hairpin_snat_ip
-    uint16_t vip_port = 0;
-    uint16_t backend_port = 0;
+    LbSession* session = nullptr;
+};
+
+struct LbVip {
+    bool is_v6 = false;
+    bool in_registers = true;
+    uint8_t proto = 0;
+    uint16_t port = 0;  ///< 0: any protocol and port
+    uint32_t vip[4] = {};
+    uint32_t snat[4] = {};
 };
 
 struct LbHairpins {
-    /// By backend: hash of (is_v6, proto, address, port) -> range of `entries`.
     struct Range {
         uint32_t begin;
         uint32_t end;
     };
-    std::vector<LbHairpin> entries;  ///< those of one backend lie together
+    std::vector<LbHairpin> entries;  ///< those of one key lie together
     FlatMap<uint64_t, Range> by_backend;
-    static uint64_t key(const uint32_t address[4], uint8_t proto, uint16_t port) {
+    std::vector<LbVip> vips;  ///< too; in the order in which they are to be tried
+    FlatMap<uint64_t, Range> by_vip;
+    uint8_t vip4_slot = kSlotXxreg0 + 1;  ///< where northd notes an IPv4 VIP: reg1, newer ones reg4
+    bool natted_in_mark = true;           ///< ct_mark.natted, else ct_label.natted of old ones
+    std::vector<std::shared_ptr<LbSession>> sessions;
+
+    static uint64_t key(const uint32_t address[4]) {
         uint64_t h = uint64_t{address[0]} << 32 | address[1];
-        h = (h ^ (uint64_t{address[2]} << 32 | address[3])) * 0x9e3779b97f4a7c15ull;
-        return (h ^ h >> 29 ^ (uint64_t{proto} << 16 | port)) * 0xbf58476d1ce4e5b9ull;
+        h = (h ^ h >> 29) * 0xbf58476d1ce4e5b9ull;
+        return h ^ (uint64_t{address[2]} << 32 | address[3]);
     }
 };
 
