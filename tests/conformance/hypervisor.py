@@ -44,6 +44,8 @@ class Hypervisors(Lab):
         self.to_answer = {}     # what came out last
         self.log_read = {}      # chassis -> lines of its ACL log that were told
 
+    barrier_timeout_s = 10      # a busy machine is no reason to give up
+
     # What a chassis is made of -----------------------------------------------------------------
 
     def start_switch(self, chassis):
@@ -192,7 +194,7 @@ class Hypervisors(Lab):
         out = {}
         for _ in range(self.barrier.get('times', 2)):
             self.control(self.owner[port], 'netdev-dummy/receive', port, frame)
-            end = time.time() + 1
+            end = time.time() + self.barrier_timeout_s
             while not self.pcaps[port].pending():
                 if time.time() > end:
                     sys.stderr.write('the barrier does not answer: waiting for silence instead\n')
@@ -215,7 +217,7 @@ class Hypervisors(Lab):
         """Frames that went over the wire before one of ours did."""
         port, frame = self.barrier['wire']
         self.control(self.owner[port], 'netdev-dummy/receive', port, frame)
-        mark, wire, end = frame[28:], [], time.time() + 1
+        mark, wire, end = frame[28:], [], time.time() + self.barrier_timeout_s
         while time.time() < end:
             wire += self.hub.take()
             if any(taken.endswith(mark) for _, taken in wire):
@@ -326,7 +328,7 @@ class Hypervisors(Lab):
             startup = self.start()
             steps = self.play()
             found = self.complaints()
-            if found:
+            if found and not self.spec.get('has_bad_flows'):
                 raise LabError('; '.join(found))
         return {'startup': startup, 'steps': steps, 'timings_s': self.timings_s}
 

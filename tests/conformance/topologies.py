@@ -111,6 +111,11 @@ def rows(table, *columns, **words):
     return {'rows': [table, *columns], **words}
 
 
+def quoted(text):
+    """A DHCP option that is a string: its quotes are part of the value in the database."""
+    return """'"\\"%s\\""'""" % text
+
+
 def change(*lines):
     """Configuration in the middle of the packets."""
     return {'nb': list(lines)}

@@ -2,15 +2,15 @@
 """DHCPv4: discover, request, decline, release, inform, renewal, wrong server, other MACs, relayed and malformed
 messages, all kinds of options."""
 from scapy.layers.dhcp import BOOTP, DHCP
-from topologies import switched
+from topologies import quoted, switched
 from traffic import BROADCAST, IP, UDP, Ether, Raw
 
 net = switched(1, 2, 3)
 a, b = net.hosts[1], net.hosts[2]
 DEFINE = ('--id=@d create DHCP_Options cidr=10.0.1.0/24 options:server_id=10.0.1.254 options:server_mac=00:00:00:00:ff:01 options:lease_time=3600 '
-          'options:router=10.0.1.254 options:dns_server="{8.8.8.8,1.1.1.1}" options:domain_name="\\"example.org\\"" options:mtu=1400 options:netmask=255.255.255.0 '
-          'options:ntp_server=10.0.1.9 options:hostname="\\"vm1\\"" options:classless_static_route="{30.0.0.0/24,10.0.1.5,0.0.0.0/0,10.0.1.254}" '
-          'options:T1=1800 options:T2=3000 options:ip_forward_enable=1 options:default_ttl=60 options:bootfile_name="\\"pxe.0\\"" options:tftp_server_address=10.0.1.8 '
+          'options:router=10.0.1.254 options:dns_server="{8.8.8.8,1.1.1.1}" options:domain_name=' + quoted('example.org') + ' options:mtu=1400 options:netmask=255.255.255.0 '
+          'options:ntp_server=10.0.1.9 options:hostname=' + quoted('vm1') + ' options:classless_static_route="{30.0.0.0/24,10.0.1.5,0.0.0.0/0,10.0.1.254}" '
+          'options:T1=1800 options:T2=3000 options:ip_forward_enable=1 options:default_ttl=60 options:bootfile_name=' + quoted('pxe.0') + ' options:tftp_server_address=10.0.1.8 '
           '-- set logical_switch_port lp1 dhcpv4_options=@d')
 SMALL = ('--id=@d create DHCP_Options cidr=10.0.1.0/24 options:server_id=10.0.1.254 options:server_mac=00:00:00:00:ff:01 options:lease_time=60 options:offerip=10.0.1.77 '
          '-- set logical_switch_port lp2 dhcpv4_options=@d')

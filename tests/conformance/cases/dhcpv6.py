@@ -4,7 +4,7 @@ stateless, and options."""
 from scapy.layers.dhcp6 import (DHCP6_Confirm, DHCP6_Decline, DHCP6_InfoRequest, DHCP6_Rebind, DHCP6_Release, DHCP6_Renew, DHCP6_Request,
                                 DHCP6_Solicit, DHCP6OptClientId, DHCP6OptElapsedTime, DHCP6OptIA_NA, DHCP6OptIAAddress, DHCP6OptOptReq,
                                 DHCP6OptRapidCommit, DHCP6OptServerId, DUID_LL, DUID_LLT)
-from topologies import link_local, switched
+from topologies import link_local, quoted, switched
 from traffic import UDP, Ether, IPv6, Raw
 
 net = switched(1, 2, 3)
@@ -31,7 +31,7 @@ SPEC = net.spec([
     dhcp(a, DHCP6_Solicit(trid=11), IA, DHCP6OptRapidCommit()), dhcp(a, DHCP6_Solicit(trid=12)), dhcp(a, DHCP6_Solicit(trid=13), IA, duid=DUID_LLT(lladdr=a.mac, timeval=1)),
     dhcp(b, DHCP6_Solicit(trid=14), IA), dhcp(b, DHCP6_InfoRequest(trid=15)), dhcp(b, DHCP6_Request(trid=16), SERVER, OWN), dhcp(net.hosts[3], DHCP6_Solicit(trid=17), IA),
     a.send(Ether(src=a.mac, dst='33:33:00:01:00:02') / IPv6(src=link_local(a.mac), dst='ff02::1:2') / UDP(sport=546, dport=547) / Raw(b'\x01\x00\x00')) + [{'wait_ms': 80}],
-], nb=['--id=@d create DHCP_Options cidr="fd01\\:\\:/64" options:server_id="00:00:00:00:ff:01" options:dns_server="{fd01::53,fd01::54}" options:domain_search="\\"example.org\\"" '
+], nb=['--id=@d create DHCP_Options cidr="fd01\\:\\:/64" options:server_id="00:00:00:00:ff:01" options:dns_server="{fd01::53,fd01::54}" options:domain_search=' + quoted('example.org') + ' '
        '-- set logical_switch_port lp1 dhcpv6_options=@d',
        '--id=@d create DHCP_Options cidr="fd01\\:\\:/64" options:server_id="00:00:00:00:ff:01" options:dhcpv6_stateless=true options:dns_server="fd01::53" '
        '-- set logical_switch_port lp2 dhcpv6_options=@d'])
