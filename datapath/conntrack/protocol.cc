@@ -263,15 +263,13 @@ CtVerdict advance_other(bool reply, CtState* state, CtTimeout* timeout) {
     static constexpr CtTimeout kAfter[] = {CtTimeout::kOtherFirst, CtTimeout::kOtherMultiple,
                                            CtTimeout::kOtherBoth};
     uint8_t& s = state->peer[0].state;
-    CtVerdict verdict = CtVerdict::kEstablished;
     if (reply) {
         s = kOtherBoth;
     } else if (s == kOtherFirst) {
         s = kOtherMultiple;
-        verdict = CtVerdict::kNew;
     }
     *timeout = kAfter[std::min<uint8_t>(s, kOtherBoth)];
-    return verdict;
+    return s == kOtherBoth ? CtVerdict::kEstablished : CtVerdict::kNew;
 }
 
 CtVerdict advance_icmp(bool reply, CtState* state, CtTimeout* timeout) {

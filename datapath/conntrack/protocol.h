@@ -5,7 +5,7 @@
 // Filter", van Rooij 2000, as pf and Open vSwitch have it); UDP and everything without a state
 // machine of its own counts directions; ICMP knows requests and replies. The verdicts are those of
 // Open vSwitch 3.1's userspace conntrack, so are the timeouts (`ovs-appctl dpctl/ct-get-timeout`'s
-// defaults): a second packet before any answer is still "new" once.
+// defaults): what comes before any answer is still "new".
 // Threads: none of their own.
 #pragma once
 

@@ -245,12 +245,19 @@ CtLink Conntrack::Impl::link(CtConn* conn, bool needs_reverse) {
     CtLink result = CtLink::kLinked;
     lock_two(places[0].shard, places[1].shard);
     // A connection may read the same both ways (to itself): one entry will do.
-    bool reverse = key[0] != key[1];
+    const bool reverse = key[0] != key[1];
     if (find(key[0], hashes[0]).conn) {
         result = CtLink::kTaken;
-    } else if (reverse && find(key[1], hashes[1]).conn) {
-        reverse = false;
-        result = needs_reverse ? CtLink::kReverseTaken : result;
+    } else if (reverse) {
+        const CtFound other = find(key[1], hashes[1]);
+        if (other.conn && needs_reverse) {
+            result = CtLink::kReverseTaken;
+        } else if (other.conn) {
+            // A translated connection begins where answers of this one come from: the newer one
+            // gets them, as in Open vSwitch.
+            erase(places[1], index_of(other.conn), other.dir);
+            other.conn->dir[other.dir].is_linked.store(0, std::memory_order_relaxed);
+        }
     }
     if (result == CtLink::kLinked) {
         conn->dir[0].is_linked.store(1, std::memory_order_relaxed);

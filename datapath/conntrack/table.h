@@ -101,7 +101,7 @@ struct Conntrack::Impl {
     CtConn* allocate(uint64_t now_ms);
     void release(CtConn* conn);
     /// Brings a filled slot to life and links both keys, unless one of them is taken. Without
-    /// `needs_reverse` a taken second key is left to the other connection.
+    /// `needs_reverse` a taken second key is taken over.
     CtLink link(CtConn* conn, bool needs_reverse);
     /// Ends that connection if it still is that one (and, with `expired_at`, still expired then).
     bool remove(CtConn* conn, uint32_t generation, CtCounters::Id why, uint64_t expired_at = 0);
