@@ -114,10 +114,12 @@ class ChoiceTest(unittest.TestCase):
 
 class KindTest(unittest.TestCase):
     def test_timers_are_forgiven_by_kind_only(self):
-        garp = ('ffffffffffff' + '505400000001' + '0806' + '0001080006040001' + '505400000001' + '0a000001'
+        garp = ('ffffffffffff' + '505400000001' + '0806' + '0001080006040001' + '505400000001'
+            + '0a000001'
                 + '000000000000' + '0a000001')
         request = garp[:-8] + '0a000002'
-        self.assertEqual(compare(run_of({'wire': [['hv1', garp]]}), run_of({}), ignore_kinds=['garp']), [])
+        self.assertEqual(compare(run_of({'wire': [['hv1', garp]]}), run_of({}),
+            ignore_kinds=['garp']), [])
         self.assertNotEqual(compare(run_of({'wire': [['hv1', garp]]}), run_of({})), [])
         self.assertNotEqual(compare(run_of({'wire': [['hv1', request]]}), run_of({}),
                                     ignore_kinds=['garp']), [])

@@ -2,18 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which case exercises which row of the list of features, and a check that none is left out.
 
-  coverage.py                  the check: every row has a case, which exists and says what the row is about
-  coverage.py --record [CASE...]   plays cases on the reference and writes coverage.tsv anew
+coverage.py the check: every row has a case, which exists and says what the row is about
+coverage.py --record [CASE...] plays cases on the reference and writes coverage.tsv anew
 
-coverage.tsv has a line per row of tests/data/features.tsv: kind, name, cases. --record finds the cases
-of matches, actions and port types by looking which logical flows packets really hit: the counters of
-the OpenFlow flows that ovn-controller made from each of them. Lines of duties are written by hand and kept.
+coverage.tsv has a line per row of tests/data/features.tsv: kind, name, cases. --record finds
+the cases of matches, actions and port types by looking which logical flows packets really hit:
+the counters of the OpenFlow flows that ovn-controller made from each of them. Lines of duties
+are written by hand and kept.
 
-For what no case reaches, a line names something weaker, and the summary counts those rows apart:
-  main:NETWORK      a network of tests/data/modern whose database contains it (whether one of its
-                    packets meets it is not known: nothing was counted when it was recorded)
-  unit:FILE#WORD    a unit test that says WORD
-  parse:FILE#WORD   only a test of the language: it is understood, what it does is not tested here
+For what no case reaches, a line names something weaker, and the summary counts those rows
+apart: main:NETWORK a network of tests/data/modern whose database contains it (whether one of
+its packets meets it is not known: nothing was counted when it was recorded) unit:FILE#WORD a
+unit test that says WORD parse:FILE#WORD only a test of the language: it is understood, what it
+does is not tested here
 """
 import argparse
 import gzip
@@ -30,11 +31,16 @@ MOST = 4        # cases named per row
 
 # Actions whose written form alone does not tell: a pattern for them.
 ACTIONS = {
-    'OUTPUT': r'\boutput;', 'NEXT': r'\bnext(\(|;)', 'LOAD': r'[^<=!>]= *[0-9"{]', 'MOVE': r'[^<=!>]= *[a-z][a-z0-9.]*(\[[0-9.]*\])?;', 'PUSH': r'\bpush\(', 'POP': r'\bpop\(',
-    'EXCHANGE': '<->', 'DEC_TTL': r'ip\.ttl *--', 'CT_NEXT': r'\bct_next\b', 'CT_COMMIT_V1': r'\bct_commit\(',
-    'CT_COMMIT_V2': r'\bct_commit *[{;]', 'OVNFIELD_LOAD': r'frag_mtu *=', 'CT_DNAT': r'\bct_dnat\b', 'CT_SNAT': r'\bct_snat\b',
-    'CT_LB': r'\bct_lb\b', 'CT_LB_MARK': r'\bct_lb_mark\b', 'CLONE': r'\bclone *{', 'ARP': r'\barp *{',
-    'ICMP4': r'\bicmp4 *{', 'ICMP6': r'\bicmp6 *{', 'REJECT': r'\breject *{', 'LOG': r'\blog\(', 'IGMP': r'\bigmp;', 'ND_NA': r'\bnd_na *{',
+    'OUTPUT': r'\boutput;', 'NEXT': r'\bnext(\(|;)', 'LOAD': r'[^<=!>]= *[0-9"{]',
+    'MOVE': r'[^<=!>]= *[a-z][a-z0-9.]*(\[[0-9.]*\])?;', 'PUSH': r'\bpush\(', 'POP': r'\bpop\(',
+    'EXCHANGE': '<->', 'DEC_TTL': r'ip\.ttl *--', 'CT_NEXT': r'\bct_next\b',
+    'CT_COMMIT_V1': r'\bct_commit\(',
+    'CT_COMMIT_V2': r'\bct_commit *[{;]', 'OVNFIELD_LOAD': r'frag_mtu *=',
+    'CT_DNAT': r'\bct_dnat\b', 'CT_SNAT': r'\bct_snat\b',
+    'CT_LB': r'\bct_lb\b', 'CT_LB_MARK': r'\bct_lb_mark\b', 'CLONE': r'\bclone *{',
+    'ARP': r'\barp *{',
+    'ICMP4': r'\bicmp4 *{', 'ICMP6': r'\bicmp6 *{', 'REJECT': r'\breject *{', 'LOG': r'\blog\(',
+    'IGMP': r'\bigmp;', 'ND_NA': r'\bnd_na *{',
     'ND_NS': r'\bnd_ns *{',
 }
 
@@ -59,8 +65,10 @@ def written_forms():
     """Written form of each action, where it is not its name in lower case."""
     return {'PUT_DHCPV4_OPTS': 'put_dhcp_opts', 'DHCPV4_RELAY_REQ_CHK': 'dhcp_relay_req_chk',
             'DHCPV4_RELAY_RESP_CHK': 'dhcp_relay_resp_chk', 'DHCP6_REPLY': 'handle_dhcpv6_reply',
-            'BFD_MSG': 'handle_bfd_msg', 'CHK_ECMP_NH_MAC': 'check_ecmp_nh_mac', 'CHK_ECMP_NH': 'check_ecmp_nh',
-            'CT_ORIG_NW_DST': 'ct_nw_dst', 'CT_ORIG_IP6_DST': 'ct_ip6_dst', 'CT_ORIG_TP_DST': 'ct_tp_dst',
+            'BFD_MSG': 'handle_bfd_msg', 'CHK_ECMP_NH_MAC': 'check_ecmp_nh_mac',
+            'CHK_ECMP_NH': 'check_ecmp_nh',
+            'CT_ORIG_NW_DST': 'ct_nw_dst', 'CT_ORIG_IP6_DST': 'ct_ip6_dst',
+            'CT_ORIG_TP_DST': 'ct_tp_dst',
             'CT_ORIG_PROTO': 'ct_proto'}
 
 
@@ -88,14 +96,17 @@ def recorder():
                 self.control(name, 'revalidator/wait')
                 text = self.run(name, 'ovs-ofctl', '-O', 'OpenFlow15', 'dump-flows',
                                 'unix:%s/br-int.mgmt' % self.home(name))
-                hit |= {int(c, 16) for c, n in re.findall(r'cookie=0x([0-9a-f]+),.*?n_packets=(\d+)', text)
+                hit |= {int(c, 16) for c,
+                    n in re.findall(r'cookie=0x([0-9a-f]+),.*?n_packets=(\d+)', text)
                         if n != '0'}
-            text = self.sbctl('--format=csv', '--no-headings', '--columns=_uuid,match,actions', 'list',
+            text = self.sbctl('--format=csv', '--no-headings', '--columns=_uuid,match,actions',
+                'list',
                               'Logical_Flow')
             self.flows = [line for line in text.splitlines() if int(line[:8], 16) in hit]
             text = self.sbctl('--format=csv', '--no-headings', '--columns=type,parent_port', 'list',
                               'Port_Binding')
-            self.ports = {('container' if not line.endswith('[]') else line.split(',')[0].strip('"') or 'vif')
+            self.ports = {('container' if not line.endswith('[]')
+                else line.split(',')[0].strip('"') or 'vif')
                           for line in text.splitlines()}
             return super().complaints()
 
@@ -118,7 +129,8 @@ def record(names):
         for key, expression in patterns.items():
             if any(expression.search(text) for text in halves):
                 found.add(key)
-        for key in [k for k, _n, _o in [((k, n), n, o) for k, n, o in features()] if k[0] != 'duty']:
+        for key in [k for k, _n, _o in [((k, n), n, o) for k, n, o in features()]
+            if k[0] != 'duty']:
             cases = [c for c in table.get(key, []) if c != name]
             table[key] = cases + [name] if key in found and len(cases) < MOST else cases
         print('%-24s %d rows' % (name, len(found)), flush=True)
@@ -127,7 +139,8 @@ def record(names):
 
 def write_table(table):
     with open(TABLE, 'w') as file:
-        file.write('# Row of tests/data/features.tsv, and the cases that exercise it; see coverage.py.\n')
+        file.write(
+            '# Row of tests/data/features.tsv, and the cases that exercise it; see coverage.py.\n')
         for kind, name, _ in features():
             file.write('%s\t%s\t%s\n' % (kind, name, ' '.join(table.get((kind, name), []))))
 

@@ -15,7 +15,8 @@ def bootp(chaddr, op=1, htype=1, hlen=6, hops=0, xid=0x1234abcd, secs=0, flags=0
     def address(text):
         return ipaddress.IPv4Address(text).packed
     head = bytes([op, htype, hlen, hops]) + xid.to_bytes(4, 'big') + secs.to_bytes(2, 'big')
-    head += flags.to_bytes(2, 'big') + address(ciaddr) + bytes(4) + address(siaddr) + address(giaddr)
+    head += flags.to_bytes(2,
+        'big') + address(ciaddr) + bytes(4) + address(siaddr) + address(giaddr)
     head += bytes.fromhex(chaddr.replace(':', '')) + bytes(10) + sname.ljust(64, b'\0')
     head += file.ljust(128, b'\0') + cookie + bytes(pad)
     return head + b''.join(bytes([code, len(value)]) + value for code, value in options) + end
@@ -46,7 +47,8 @@ def dhcp_options(cidr, values, *ports, column='dhcpv4_options'):
     words = ' '.join('options:%s=%s' % (key, shlex.quote('"%s"' % value.replace('"', '\\"')))
                      for key, value in values.items())
     line = '--id=@d create dhcp_options cidr=%s %s' % (shlex.quote('"%s"' % cidr), words)
-    return [line + ''.join(' -- set logical_switch_port %s %s=@d' % (port, column) for port in ports)]
+    return [line + ''.join(' -- set logical_switch_port %s %s=@d' % (port, column)
+        for port in ports)]
 
 
 class Client6:
@@ -59,7 +61,8 @@ class Client6:
 
     def payload(self, kind, options=(), xid=0x123456):
         return bytes([kind]) + xid.to_bytes(3, 'big') + b''.join(
-            code.to_bytes(2, 'big') + len(value).to_bytes(2, 'big') + value for code, value in options)
+            code.to_bytes(2, 'big') + len(value).to_bytes(2, 'big') + value for code,
+            value in options)
 
     def raw(self, payload, src=None, dst='ff02::1:2', eth='33:33:00:01:00:02', eth_src=None, **udp):
         return self.host.send(Ether(src=eth_src or self.host.mac, dst=eth)
@@ -75,4 +78,5 @@ class Client6:
             inner = b''.join(b'\0\5\0\x18' + ipaddress.IPv6Address(a).packed + bytes(8)
                              for a in addresses)
             options.append((3, iaid.to_bytes(4, 'big') + bytes(8) + inner))
-        return self.raw(self.payload(kind, options + list(extra), words.pop('xid', 0x123456)), **words)
+        return self.raw(self.payload(kind, options + list(extra), words.pop('xid', 0x123456)),
+            **words)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Generated scenarios in numbers: both sides of each at the same time, and a failing one made small.
+"""Generated scenarios in numbers: both sides of each at the same time, and a failing one made
+small.
 
-Shrinking drops packets, then configuration, as long as sluice and the reference still differ, and
-writes what is left as a SPEC that anyone can play.
+Shrinking drops packets, then configuration, as long as sluice and the reference still differ,
+and writes what is left as a SPEC that anyone can play.
 """
 import concurrent.futures
 import json
@@ -129,7 +130,8 @@ def play_generated(args, sides, expected, folder):
     failed = []
 
     def report(seed, result):
-        packets = sum(isinstance(s, list) or 'answer' in s for s in generate(seed, args.packets)['packets'])
+        packets = sum(isinstance(s, list) or 'answer' in s
+            for s in generate(seed, args.packets)['packets'])
         bad = 1 if isinstance(result, str) else len({d[0] for d in result})
         print('%-24s %8d %10s %10d %12d' % ('seed %d' % seed, packets, '', packets - bad, bad),
               flush=True)

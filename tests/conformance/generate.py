@@ -2,16 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random topologies and packets for the differential test, each from a seed.
 
-  generate.py SEED [--packets N]      prints the SPEC
+generate.py SEED [--packets N] prints the SPEC
 
 A topology has a distributed router or none, one to three switches with hosts, and by chance: a
-physical network behind a gateway, ACLs of all verdicts over sets and groups, load balancers, NAT of
-all kinds, DHCP, DNS, policies, routes with several next hops, QoS, multicast snooping, a remote
-chassis. Packets are conversations that fit the topology, with answers by who really received the
-packet (ref_hv.py, "answer"), and random or damaged frames between them.
+physical network behind a gateway, ACLs of all verdicts over sets and groups, load balancers,
+NAT of all kinds, DHCP, DNS, policies, routes with several next hops, QoS, multicast snooping, a
+remote chassis. Packets are conversations that fit the topology, with answers by who really
+received the packet (ref_hv.py, "answer"), and random or damaged frames between them.
 
-The same seed gives the same SPEC. Tunnel keys are asked for, so they do not depend on the order in
-which northd comes by the rows. run.py --generated plays them.
+The same seed gives the same SPEC. Tunnel keys are asked for, so they do not depend on the order
+in which northd comes by the rows. run.py --generated plays them.
 """
 import argparse
 import json
@@ -78,7 +78,8 @@ class Topology(Net):
         if self.maybe(0.3):
             number += 1
             self.far.append(self.host(number, 1, router=self.is_routed))
-            self.nb.append('set logical_switch_port lp%d options:requested-tnl-key=%d' % (number, 200 + number))
+            self.nb.append('set logical_switch_port lp%d options:requested-tnl-key=%d'
+                % (number, 200 + number))
             del self.interfaces['v%d' % number], self.hosts[number]
             self.remote = [{'name': 'hv2', 'ip': '192.168.0.2', 'mac': '02:bb:00:00:00:02',
                             'ports': ['lp%d' % number]}]
@@ -100,7 +101,8 @@ class Topology(Net):
         for n in range(self.random.randint(0, 3)):
             target = self.any_host()
             if self.maybe(0.5):
-                self.nb.append('--may-exist lr-route-add r 20.0.%d.0/24 %s' % (n, self.random.choice(
+                self.nb.append('--may-exist lr-route-add r 20.0.%d.0/24 %s'
+                    % (n, self.random.choice(
                     [target.ip, 'discard'])))
             else:
                 self.nb.append('--may-exist lr-route-add r fd20:%d::/64 %s' % (n, target.ip6))
@@ -119,7 +121,8 @@ class Topology(Net):
                 continue
             host, ip = self.hosts[number], '172.16.0.%d' % (81 + n)
             words = '--stateless ' if self.maybe(0.2) else ''
-            tail = '' if is_gateway or self.maybe(0.5) else ' lp%d 00:00:00:00:aa:%02x' % (number, n)
+            tail = '' if is_gateway or self.maybe(0.5) else ' lp%d 00:00:00:00:aa:%02x' % (number,
+                n)
             self.nb.append('%slr-nat-add r dnat_and_snat %s %s%s' % (words, ip, host.ip, tail))
             if not tail:
                 self.fips.append(ip)
@@ -210,7 +213,8 @@ class Topology(Net):
                     % (switch, switch, gateway(switch), switch, numbers[0]))
             if self.maybe(0.2):
                 self.nb.append('--id=@n create DNS records="{\\"vm.test\\"=\\"%s\\"}" '
-                               '-- add logical_switch s%d dns_records @n' % (self.any_host().ip, switch))
+                               '-- add logical_switch s%d dns_records @n'
+                               % (self.any_host().ip, switch))
             if self.maybe(0.2):
                 self.nb.append("qos-add s%d from-lport 100 '%s' dscp=%d" % (
                     switch, self.address_match('src'), self.random.randint(1, 63)))
@@ -222,13 +226,16 @@ class Topology(Net):
 
     def barrier(self):
         """A switch of its own, whose DHCP is the last thing that the controller does for a step."""
-        self.nb += ['ls-add barrier -- set logical_switch barrier other_config:requested-tnl-key=99']
+        self.nb += [
+            'ls-add barrier -- set logical_switch barrier other_config:requested-tnl-key=99']
         self.nb += switch_port('barrier', 'barrier', '%s 10.99.0.1' % mac(BARRIER))
         self.nb += ['--id=@d create DHCP_Options cidr=10.99.0.0/24 options:server_id=10.99.0.254 '
                     'options:server_mac=00:00:00:00:ff:ee options:lease_time=3600 '
                     '-- set logical_switch_port barrier dhcpv4_options=@d']
-        self.nb.append('lsp-add barrier bn -- lsp-set-type bn localnet -- lsp-set-addresses bn unknown '
-                       '-- lsp-set-options bn network_name=phys -- set logical_switch_port bn tag=999')
+        self.nb.append(
+            'lsp-add barrier bn -- lsp-set-type bn localnet -- lsp-set-addresses bn unknown '
+                       '-- lsp-set-options bn network_name=phys -- set logical_switch_port bn '
+                       'tag=999')
         self.interfaces['barrier'] = 'barrier'
 
     # Traffic -----------------------------------------------------------------------------------
@@ -271,14 +278,16 @@ class Topology(Net):
         v6 = {'hlim': ttl} if sixth else {'ttl': ttl}
         kind = self.random.choice(['udp', 'udp', 'tcp', 'tcp', 'ping', 'sctp', 'error'])
         if kind == 'udp':
-            step = (host.udp6 if sixth else host.udp)(to, sport, dport, self.random.choice([0, 18, 500, 1300]), **v6)
+            step = (host.udp6 if sixth else host.udp)(to, sport, dport,
+                self.random.choice([0, 18, 500, 1300]), **v6)
             return [step, answer(), step]
         if kind == 'tcp':
             if sixth:
                 return [host.tcp6(to, sport, dport), answer(), host.tcp6(to, sport, dport, 'A')]
             steps = [host.segment(to, 'S', 1, 0, sport=sport, dport=dport), answer(),
                      host.segment(to, 'A', 2, 5001, sport=sport, dport=dport),
-                     host.segment(to, 'PA', 2, 5001, b'GET / HTTP/1.0', sport, dport), answer(tcp='PA'),
+                     host.segment(to, 'PA', 2, 5001, b'GET / HTTP/1.0', sport, dport),
+                     answer(tcp='PA'),
                      host.segment(to, 'FA', 16, 5007, sport=sport, dport=dport), answer(tcp='FA')]
             return steps[:self.random.randint(1, len(steps))]
         if kind == 'ping':
@@ -301,17 +310,21 @@ class Topology(Net):
         other = self.other_host(host)
         choices = [
             lambda: host.udp(other, link=host.ether(BROADCAST)),
-            lambda: host.arp(self.random.choice([other.ip, '10.0.1.254', '10.0.1.99', '172.16.0.60'])),
+            lambda: host.arp(self.random.choice([other.ip, '10.0.1.254', '10.0.1.99',
+            '172.16.0.60'])),
             lambda: host.solicit(self.random.choice([other.ip6, 'fd01::ff', 'fd01::99'])),
             lambda: host.send(Ether(src=host.mac, dst=other.mac, type=0x88b5) / payload(46)),
             lambda: host.udp(other, src='10.0.1.77'), lambda: host.udp(other, src=other.ip),
             lambda: host.udp(other, link=Ether(src='50:54:00:00:00:99', dst=other.mac)),
             lambda: host.udp(other, frag=3), lambda: host.udp(other, tos=0xb8, ttl=255),
-            lambda: host.send(host.ether(other) / Dot1Q(vlan=7) / IP(src=host.ip, dst=other.ip) / UDP()),
+            lambda: host.send(host.ether(other) / Dot1Q(vlan=7) / IP(src=host.ip, dst=other.ip)
+            / UDP()),
             lambda: host.send(host.ether(other) / IP(src=host.ip, dst=other.ip) / TCP(flags=0)),
-            lambda: host.send(host.ether(other) / IP(src=host.ip, dst=other.ip, proto=47) / payload(20)),
+            lambda: host.send(host.ether(other) / IP(src=host.ip, dst=other.ip, proto=47)
+            / payload(20)),
             lambda: host.send(Ether(src=host.mac, dst='01:00:5e:01:01:01')
-                              / IP(src=host.ip, dst='239.1.1.1', ttl=4) / UDP(sport=9, dport=9) / payload(9)),
+                              / IP(src=host.ip, dst='239.1.1.1', ttl=4) / UDP(sport=9, dport=9)
+                              / payload(9)),
             lambda: host.send(Ether(src=host.mac, dst=BROADCAST)
                               / ARP(op=1, hwsrc=host.mac, psrc=host.ip, pdst=host.ip)),
             lambda: self.damaged(host.udp(other)), lambda: self.damaged(host.tcp6(other)),

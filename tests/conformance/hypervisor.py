@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hypervisors under test: the same scenario played by a reference and by sluice.
 
-A scenario (SPEC, described in ref_hv.py) names chassis, northbound configuration, interfaces and
-packets. `Hypervisors` sets everything up, injects the packets one by one and attributes to each what
-came out of every port. The two subclasses differ in one thing only: which daemons a chassis is made
-of. All ports are in-memory devices, all uplinks meet in one hub, no root or kernel module is needed.
+A scenario (SPEC, described in ref_hv.py) names chassis, northbound configuration, interfaces
+and packets. `Hypervisors` sets everything up, injects the packets one by one and attributes to
+each what came out of every port. The two subclasses differ in one thing only: which daemons a
+chassis is made of. All ports are in-memory devices, all uplinks meet in one hub, no root or
+kernel module is needed.
 """
 import json
 import os

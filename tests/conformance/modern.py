@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Networks that OVN 26.03 compiled and forwarded: sluice must accept every flow and forward equally.
+"""Networks that OVN 26.03 compiled and forwarded: sluice must accept every flow and forward
+equally.
 
-  modern.py [NAME...] [--sluiced PATH] [--jobs N] [--settle MS] [--keep DIR]
+modern.py [NAME...] [--sluiced PATH] [--jobs N] [--settle MS] [--keep DIR]
 
 tests/data/modern has Southbound databases and, per packet, what came out of the real hypervisor
-(README.md there). Each database is served by ovsdb-server as it is, without any northd; sluiced is
-hv1. Prints a table like run.py.
+(README.md there). Each database is served by ovsdb-server as it is, without any northd; sluiced
+is hv1. Prints a table like run.py.
 """
 import argparse
 import concurrent.futures

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a host answers to a frame that reached it: the reply packet, or an ICMP error about it.
 
-Steps of a scenario that say {"answer": {...}} are filled in from what really came out, so that a reply
-fits whatever backend, address or port was chosen on the way (format: ref_hv.py).
+Steps of a scenario that say {"answer": {...}} are filled in from what really came out, so that
+a reply fits whatever backend, address or port was chosen on the way (format: ref_hv.py).
 """
 import logging
 

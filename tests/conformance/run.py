@@ -1,17 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Differential test: every scenario on the reference hypervisor and on sluice, packet for packet.
+"""Differential test: every scenario on the reference hypervisor and on sluice, packet for
+packet.
 
-  run.py [CASE...] [--sluiced PATH] [--option WORD] [--jobs N] [--settle MS] [--keep DIR]
-  run.py --reference-only [CASE...]     what the reference does, by itself (twice: it must agree)
-  run.py --write-specs DIR [CASE...]    the scenarios as SPEC.json files
-  run.py --spec FILE...                 scenarios from files, as shrinking leaves them
-  run.py --generated N [--seed S] [--packets N] [--shrink N]
-                                        N random topologies from seed S on (generate.py); the first
-                                        few that differ are made small and left as files
+run.py [CASE...] [--sluiced PATH] [--option WORD] [--jobs N] [--settle MS] [--keep DIR] run.py
+--reference-only [CASE...] what the reference does, by itself (twice: it must agree) run.py
+--write-specs DIR [CASE...] the scenarios as SPEC.json files run.py --spec FILE... scenarios
+from files, as shrinking leaves them run.py --generated N [--seed S] [--packets N] [--shrink N]
+N random topologies from seed S on (generate.py); the first few that differ are made small and
+left as files
 
-Cases are the files of cases/. Expected values come from the Open vSwitch and OVN of this machine in
-the same run; nothing is stored. Prints a table, the differing frames, and "N passed, N failed".
+Cases are the files of cases/. Expected values come from the Open vSwitch and OVN of this
+machine in the same run; nothing is stored. Prints a table, the differing frames, and "N passed,
+N failed".
 """
 import argparse
 import concurrent.futures
@@ -60,7 +61,8 @@ def is_expected(difference, name=None):
             continue
         texts = [' '.join(left), ' '.join(right)]
         if re.fullmatch(entry.get('port', '.*'), port) and all(
-                re.fullmatch(entry[side], text) for side, text in zip(('reference', 'sluice'), texts)):
+                re.fullmatch(entry[side], text) for side,
+                text in zip(('reference', 'sluice'), texts)):
             return True
     return False
 
@@ -84,9 +86,11 @@ def run_case(name, folder, sides):
         outs = []
         for number, command in enumerate(sides):
             out_path = '%s/%s.%s.json' % (folder, name, 'ab'[number])
-            problem = play(command + (['--settle', patience] if patience else []), spec_path, out_path)
+            problem = play(command + (['--settle', patience] if patience else []), spec_path,
+                out_path)
             if problem:
-                return {'name': name, 'packets': 0, 'steps': set(), 'detail': [problem], 'ok': False}
+                return {'name': name, 'packets': 0, 'steps': set(), 'detail': [problem],
+                    'ok': False}
             with open(out_path) as file:
                 outs.append(json.load(file))
         differences = [d for d in compare(*outs, **words_of(spec)) if not is_expected(d, name)]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Packets for scenarios, built by scapy, and the words that build topologies.
 
-All content is fixed, so that a scenario is the same on every run. Hosts are numbered: host N has MAC
-50:54:00:00:00:N unless said otherwise.
+All content is fixed, so that a scenario is the same on every run. Hosts are numbered: host N
+has MAC 50:54:00:00:00:N unless said otherwise.
 """
 import logging
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ACLs that need no connection tracker: allow-stateless and drop, in both directions, with sets,
-address sets, port groups, ranges, masks, negation and priorities."""
+"""ACLs that need no connection tracker: allow-stateless and drop, in both directions, with
+sets, address sets, port groups, ranges, masks, negation and priorities."""
 from traffic import BROADCAST, ICMP, IP, UDP, Ether, Host, mac, payload, switch_port
 
 hosts = [Host('v%d' % n, n, '10.0.0.%d' % n, 'fd00::%d' % n) for n in range(1, 6)]
@@ -57,8 +57,10 @@ SPEC = {
         a.send(a.ether(c) / IP(src=a.ip, dst=c.ip) / ICMP(type=13)),
         a.udp(d), a.udp(d, sport=53), a.tcp(d), b.tcp6(d), b.udp6(d, sport=53),
         a.udp(b, link=a.ether(BROADCAST), ttl=32), a.udp(b, link=a.ether(BROADCAST), sport=53),
-        a.udp(b, frag=30), a.send(a.ether(b) / IP(src=a.ip, dst=b.ip, frag=30, proto=6) / payload(32)),
+        a.udp(b, frag=30), a.send(a.ether(b) / IP(src=a.ip, dst=b.ip, frag=30, proto=6)
+        / payload(32)),
         a.send(a.ether(b) / IP(src=a.ip, dst=b.ip) / UDP(sport=1, dport=5000, len=8)),
     ],
-    'has_bad_flows': True,      # TTL is nominal: it may not be compared with !=, and no flow comes of it
+    'has_bad_flows': True,
+    # TTL is nominal: it may not be compared with !=, and no flow comes of it
 }

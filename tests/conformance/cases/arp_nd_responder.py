@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The switch answers ARP and neighbour solicitations for ports it knows, local or remote; what it does
-not know it floods, and a port asking for its own address gets no answer."""
-from traffic import (ARP, BROADCAST, Dot1Q, Ether, Host, ICMPv6ND_NS, ICMPv6NDOptSrcLLAddr, IPv6, mac,
+"""The switch answers ARP and neighbour solicitations for ports it knows, local or remote; what
+it does not know it floods, and a port asking for its own address gets no answer."""
+from traffic import (ARP, BROADCAST, Dot1Q, Ether, Host, ICMPv6ND_NS, ICMPv6NDOptSrcLLAddr, IPv6,
+    mac,
                      switch_port)
 
 a, b, c, d = [Host('v%d' % n, n, '10.0.0.%d' % n, 'fd00::%d' % n) for n in (1, 2, 3, 4)]
@@ -28,7 +29,8 @@ SPEC = {
                / ARP(hwsrc=a.mac, psrc=a.ip, pdst=b.ip)),
         a.send(Ether(src=a.mac, dst=BROADCAST, type=0x8035)
                / bytes(ARP(op=3, hwsrc=a.mac, psrc=a.ip, hwdst=a.mac))),
-        a.solicit(b.ip6), a.solicit(c.ip6), a.solicit('fd00::33'), a.solicit(d.ip6), b.solicit(a.ip6),
+        a.solicit(b.ip6), a.solicit(c.ip6), a.solicit('fd00::33'), a.solicit(d.ip6),
+        b.solicit(a.ip6),
         a.solicit(a.ip6), a.solicit('fd00::99'), a.solicit('fd00::5'), c.solicit(d.ip6),
         a.solicit(b.ip6, lladdr=mac(9)), a.solicit(b.ip6, src='fe80::1'),
         a.solicit(b.ip6, hlim=64), a.solicit(b.ip6, tc=0x20),

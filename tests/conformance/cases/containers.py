@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Containers nested in VMs: the tag names the port, is taken off on the way in and put on on the way
-out; the VM itself stays untagged; port security and routing hold for each container."""
+"""Containers nested in VMs: the tag names the port, is taken off on the way in and put on on
+the way out; the VM itself stays untagged; port security and routing hold for each container."""
 from traffic import BROADCAST, IP, UDP, Dot1Q, Ether, Host, Raw, mac, payload, router_port, switch_port
 
 GW = '00:00:00:00:ff:01'
@@ -28,7 +28,8 @@ def container(switch, port, parent, tag, number, ip, secured=False):
 
 SPEC = {
     'nb': ['lr-add r', 'ls-add s', 'ls-add t']
-    + switch_port('s', 'vm', '%s 10.0.0.1' % mac(1)) + switch_port('s', 'vm2', '%s 10.0.0.2' % mac(2))
+    + switch_port('s', 'vm', '%s 10.0.0.1' % mac(1))
+    + switch_port('s', 'vm2', '%s 10.0.0.2' % mac(2))
     + switch_port('s', 'far', '%s 10.0.0.50' % mac(0x50))
     + container('s', 'c10', 'vm', 10, 0x10, '10.0.0.10')
     + container('s', 'c20', 'vm', 20, 0x20, '10.0.0.20', secured=True)
@@ -50,7 +51,8 @@ SPEC = {
         tagged(c10.udp(vm2, link=c10.ether(BROADCAST)), 10), vm2.udp(vm, link=vm2.ether(BROADCAST)),
         tagged(other.udp(peer, link=other.ether(BROADCAST)), 30), tagged(c10.arp('10.0.0.2'), 10),
         tagged(c10.arp('10.0.0.20'), 10), vm2.arp('10.0.0.10'), tagged(c10.arp('10.0.0.99'), 10),
-        tagged(c10.udp(other, link=c10.ether(GW)), 10), tagged(other.udp(vm2, link=other.ether(GW2)),
+        tagged(c10.udp(other, link=c10.ether(GW)), 10),
+        tagged(other.udp(vm2, link=other.ether(GW2)),
                                                               30),
         vm2.udp(other, link=vm2.ether(GW)), tagged(other.udp(c20, link=other.ether(GW2)), 30),
         tagged(other.udp(far, link=other.ether(GW2)), 30),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fragments: as they are where nothing is tracked, put together for the tracker where it is; ip.frag,
-ip.is_frag, ip.first_frag and ip.later_frag in matches."""
+"""Fragments: as they are where nothing is tracked, put together for the tracker where it is;
+ip.frag, ip.is_frag, ip.first_frag and ip.later_frag in matches."""
 from scapy.layers.inet import fragment
 from scapy.layers.inet6 import IPv6ExtHdrFragment, fragment6
 from topologies import answer, switched
@@ -17,18 +17,23 @@ def pieces(sender, to, size=100, fragsize=48, ident=5, dport=2000):
 
 
 def pieces6(sender, to, dport=2000):
-    packet = IPv6(src=sender.ip6, dst=to.ip6) / IPv6ExtHdrFragment(id=9) / UDP(sport=1000, dport=dport) / payload(3000)
+    packet = IPv6(src=sender.ip6, dst=to.ip6) / IPv6ExtHdrFragment(id=9) / UDP(sport=1000,
+        dport=dport) / payload(3000)
     return [sender.send(sender.ether(to) / p) for p in fragment6(packet, 1280)]
 
 
 x, y = pieces(a, b, ident=6, dport=53), pieces(a, b, ident=7)
 
 SPEC = net.spec(
-    pieces(a, c) + pieces(a, c, dport=7) + [a.udp(c, flags='MF'), a.udp(c, frag=3), a.udp(c, flags='DF')]
-    + pieces(a, b, dport=53) + [answer()] + pieces(a, b, ident=8, dport=54) + [x[1], x[0], x[2]] + [y[0], y[2]]
+    pieces(a, c) + pieces(a, c, dport=7) + [a.udp(c, flags='MF'), a.udp(c, frag=3), a.udp(c,
+    flags='DF')]
+    + pieces(a, b, dport=53) + [answer()] + pieces(a, b, ident=8, dport=54) + [x[1], x[0], x[2]]
+    + [y[0], y[2]]
     + pieces6(a, c) + pieces6(a, b, dport=53) + [answer()] + pieces6(a, b, dport=54)
-    + [a.udp(b, dport=53), a.send(a.ether(b) / IP(src=a.ip, dst=b.ip, id=77, flags='MF') / UDP(sport=1000, dport=53) / payload(11)),
-       a.udp(b, dport=53, id=99, flags='MF', size=24), a.udp(b, dport=53, id=99, flags='MF', size=24)],
+    + [a.udp(b, dport=53), a.send(a.ether(b) / IP(src=a.ip, dst=b.ip, id=77, flags='MF')
+    / UDP(sport=1000, dport=53) / payload(11)),
+       a.udp(b, dport=53, id=99, flags='MF', size=24),
+       a.udp(b, dport=53, id=99, flags='MF', size=24)],
     nb=["acl-add s1 to-lport 1002 'outport == \"lp2\" && udp.dst == 53' allow-related",
         "acl-add s1 to-lport 1001 'outport == \"lp2\" && ip' drop",
         "acl-add s1 from-lport 1003 'inport == \"lp3\"' allow-stateless",

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Broken Geneve from the wire: lengths, flags, options and checksums that a receiver must not accept,
-each followed by the proof that good packets still arrive.
+"""Broken Geneve from the wire: lengths, flags, options and checksums that a receiver must not
+accept, each followed by the proof that good packets still arrive.
 
-Left out, because sluice follows RFC 8926 where Open vSwitch 3.1 does not: the O flag (control packets
-are not tenant traffic) and options of other classes without the critical bit (to be skipped).
+Left out, because sluice follows RFC 8926 where Open vSwitch 3.1 does not: the O flag (control
+packets are not tenant traffic) and options of other classes without the critical bit (to be
+skipped).
 """
 from traffic import IP, UDP, Ether, Host, Raw, mac, switch_port
 
@@ -35,7 +36,8 @@ GOOD = wire(header())
 
 SPEC = {
     'nb': ['ls-add s -- set logical_switch s other_config:requested-tnl-key=%d' % VNI]
-    + switch_port('s', 'lp1', '%s 10.0.0.1' % mac(1)) + switch_port('s', 'lp4', '%s 10.0.0.4' % mac(4))
+    + switch_port('s', 'lp1', '%s 10.0.0.1' % mac(1))
+    + switch_port('s', 'lp4', '%s 10.0.0.4' % mac(4))
     + ['lsp-set-options lp1 requested-tnl-key=%d' % A,
        'lsp-set-options lp4 requested-tnl-key=%d' % D],
     'interfaces': {'v1': 'lp1'},
@@ -51,7 +53,8 @@ SPEC = {
         wire(header(protocol=0x0800), inner=INNER[14:]), GOOD,
         wire(header(protocol=0x1234)), GOOD,
         wire(header(vni=0)), wire(header(vni=0xffffff)), GOOD,
-        wire(header(), inner=b''), wire(header(), inner=INNER[:10]), wire(header(), inner=INNER[:14]),
+        wire(header(), inner=b''), wire(header(), inner=INNER[:10]),
+        wire(header(), inner=INNER[:14]),
         GOOD, cut(GOOD, 60), cut(GOOD, 46), GOOD,
         wire(header(), ttl=1), wire(header(), tos=3), wire(header(), flags=0), GOOD,
     ],

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Geneve in both directions with a chassis that this test plays itself: what leaves, and what happens
-to crafted packets from the wire, good and bad.
+"""Geneve in both directions with a chassis that this test plays itself: what leaves, and what
+happens to crafted packets from the wire, good and bad.
 
-Left out: packets that arrive with congestion already marked. RFC 6040 copies the mark to the outer
-header, as sluice does; Open vSwitch 3.1 still follows RFC 3168 and sends ECT(0).
+Left out: packets that arrive with congestion already marked. RFC 6040 copies the mark to the
+outer header, as sluice does; Open vSwitch 3.1 still follows RFC 3168 and sends ECT(0).
 """
 from traffic import ARP, BROADCAST, Ether, Host, geneve, mac, switch_port
 

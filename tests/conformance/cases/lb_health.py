@@ -9,7 +9,10 @@ STATUS = rows('Service_Monitor', 'ip', 'port', 'protocol', 'status', until_ms=30
 
 SPEC = net.spec([
     pause(1500), answer(port='v2'), pause(800), STATUS, a.tcp(vip), answer(),
-], nb=['set nb_global . options:svc_monitor_mac="00:00:00:00:fe:01"', 'lb-add lb0 30.0.0.1:80 10.0.1.2:80,10.0.1.3:80 tcp', 'ls-lb-add s1 lb0',
-       'set load_balancer lb0 ip_port_mappings:10.0.1.2=lp2:10.0.1.200', 'set load_balancer lb0 ip_port_mappings:10.0.1.3=lp3:10.0.1.200',
-       '--id=@hc create load_balancer_health_check vip="30.0.0.1\\:80" options:interval=1 options:timeout=1 options:success_count=1 options:failure_count=9 '
+], nb=['set nb_global . options:svc_monitor_mac="00:00:00:00:fe:01"',
+'lb-add lb0 30.0.0.1:80 10.0.1.2:80,10.0.1.3:80 tcp', 'ls-lb-add s1 lb0',
+       'set load_balancer lb0 ip_port_mappings:10.0.1.2=lp2:10.0.1.200',
+       'set load_balancer lb0 ip_port_mappings:10.0.1.3=lp3:10.0.1.200',
+       '--id=@hc create load_balancer_health_check vip="30.0.0.1\\:80" options:interval=1 '
+       'options:timeout=1 options:success_count=1 options:failure_count=9 '
        '-- add load_balancer lb0 health_check @hc'], ignore_kinds=['probe'])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Switches with a localnet port: frames leave by the physical network, with the port's tag or none, and
-what arrives there enters the switch of its tag; chassis do not tunnel to each other for them."""
+"""Switches with a localnet port: frames leave by the physical network, with the port's tag or
+none, and what arrives there enters the switch of its tag; chassis do not tunnel to each
+other for them."""
 from traffic import ARP, BROADCAST, Ether, Host, mac, payload, switch_port
 
 a, b = Host('v1', 1, '10.0.0.1', 'fd00::1'), Host('v2', 2, '10.0.0.2', 'fd00::2')
@@ -17,7 +18,8 @@ def tagged(step, vid):
 def localnet(switch, port, network, tag=None):
     tail = '' if tag is None else ' -- set logical_switch_port %s tag=%d' % (port, tag)
     return ['lsp-add %s %s -- lsp-set-type %s localnet -- lsp-set-addresses %s unknown '
-            '-- lsp-set-options %s network_name=%s' % (switch, port, port, port, port, network) + tail]
+            '-- lsp-set-options %s network_name=%s' % (switch, port, port, port, port, network)
+            + tail]
 
 
 def announcement(host):
@@ -28,8 +30,10 @@ def announcement(host):
 
 SPEC = {
     'chassis': [{'name': 'hv1', 'encap_ip': '192.168.0.1', 'bridge_mappings': 'phys:br-phys'}],
-    'nb': ['ls-add s', 'ls-add t'] + localnet('s', 'ln', 'phys') + localnet('t', 'ln-t', 'phys', 100)
-    + switch_port('s', 'lp1', '%s 10.0.0.1' % mac(1)) + switch_port('s', 'lp2', '%s 10.0.0.2' % mac(2))
+    'nb': ['ls-add s', 'ls-add t'] + localnet('s', 'ln', 'phys')
+    + localnet('t', 'ln-t', 'phys', 100)
+    + switch_port('s', 'lp1', '%s 10.0.0.1' % mac(1))
+    + switch_port('s', 'lp2', '%s 10.0.0.2' % mac(2))
     + switch_port('s', 'lp5', '%s 10.0.0.5' % mac(5)) + switch_port('t', 'lp3',
                                                                    '%s 10.1.0.3' % mac(3)),
     'interfaces': {'v1': 'lp1', 'v2': 'lp2', 'v3': 'lp3'},

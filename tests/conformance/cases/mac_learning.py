@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Routers learn neighbours: what ARP and neighbour messages teach goes into the SB's MAC_Binding and is
-then used for routed packets; static bindings need no lesson."""
+"""Routers learn neighbours: what ARP and neighbour messages teach goes into the SB's
+MAC_Binding and is then used for routed packets; static bindings need no lesson."""
 from traffic import Ether, Host, mac, router_port, switch_port
 
 GW1, GW2 = '00:00:00:00:ff:01', '00:00:00:00:ff:02'

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replication: a switch that spans four chassis floods to every local member and sends one copy to each
-remote chassis, whatever the number of members there; groups from the wire reach local members only."""
+"""Replication: a switch that spans four chassis floods to every local member and sends one copy
+to each remote chassis, whatever the number of members there; groups from the wire reach
+local members only."""
 from traffic import BROADCAST, Ether, Host, geneve, mac, payload, router_port, switch_port
 
 a, b, c = [Host('v%d' % n, n, '10.0.0.%d' % n, 'fd00::%d' % n) for n in (1, 2, 3)]

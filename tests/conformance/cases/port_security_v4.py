@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Port security with IPv4 addresses: spoofed Ethernet, IP and ARP sources, DHCP's 0.0.0.0, several
-addresses and a subnet on one port, and checks towards the port as well."""
+"""Port security with IPv4 addresses: spoofed Ethernet, IP and ARP sources, DHCP's 0.0.0.0,
+several addresses and a subnet on one port, and checks towards the port as well."""
 from traffic import (ARP, BROADCAST, ICMP, IP, UDP, Ether, Host, Raw, mac, payload, switch_port)
 
 a, b, c = [Host('v%d' % n, n, '10.0.0.%d' % n, 'fe80::5254:ff:fe00:%d' % n) for n in (1, 2, 3)]
@@ -23,7 +23,8 @@ SPEC = {
         a.udp(b, sport=68, dport=68, link=a.ether(BROADCAST), src='0.0.0.0', dst='255.255.255.255'),
         a.udp(b, link=a.ether(BROADCAST), dst='255.255.255.255'),
         a.udp(b, link=a.ether('01:00:5e:01:02:03'), dst='224.1.2.3'),
-        a.udp(b, dst='10.0.0.99'), a.udp(second), a.udp(c, dst='10.0.3.7'), a.udp(c, dst='10.0.5.7'),
+        a.udp(b, dst='10.0.0.99'), a.udp(second), a.udp(c, dst='10.0.3.7'),
+        a.udp(c, dst='10.0.5.7'),
         a.udp(c, dst='10.0.3.255'), a.udp(b, dst='224.1.2.3'), a.udp(b, dst='255.255.255.255'),
         a.arp('10.0.0.50'), a.arp('10.0.0.50', psrc='10.0.0.77'), a.arp('10.0.0.50', hwsrc=mac(9)),
         spoof_mac.arp('10.0.0.50'), a.arp('10.0.0.50', psrc='0.0.0.0'), second.arp('10.0.0.60'),

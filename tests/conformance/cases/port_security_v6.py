@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Port security with IPv6: sources, link-local, DAD's unspecified source, and neighbour messages whose
-option or target claims somebody else's address."""
+"""Port security with IPv6: sources, link-local, DAD's unspecified source, and neighbour
+messages whose option or target claims somebody else's address."""
 from traffic import (Ether, Host, ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptSrcLLAddr, IPv6,
                      IPv6ExtHdrHopByHop, UDP, mac, payload, solicited_node, group_tail, switch_port)
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""QoS rules that set the DSCP, on the way in and on the way out, IPv4 and IPv6, across a tunnel.
+"""QoS rules that set the DSCP, on the way in and on the way out, IPv4 and IPv6, across a
+tunnel.
 
-Left out: floods. In the reference, what egress writes for one member of a group is seen by the next,
-in an order that changes from run to run.
+Left out: floods. In the reference, what egress writes for one member of a group is seen by the
+next, in an order that changes from run to run.
 """
 from traffic import Ether, Host, mac, payload, router_port, switch_port
 

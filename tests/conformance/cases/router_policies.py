@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Router policies over the routing table: allow, drop, reroute, by priority, source, port and TTL.
+"""Router policies over the routing table: allow, drop, reroute, by priority, source, port and
+TTL.
 
-Left out here and elsewhere: `ip.dscp == N`, for which OVN 23.03 makes a flow that matches any DSCP.
+Left out here and elsewhere: `ip.dscp == N`, for which OVN 23.03 makes a flow that matches any
+DSCP.
 """
 from traffic import Ether, Host, mac, router_port, switch_port
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A distributed router between three switches, IPv4: new link layer, TTL, checksums; its own addresses;
-destinations on another chassis; several networks on one router port."""
-from traffic import (BROADCAST, ICMP, IP, UDP, Ether, Host, Raw, mac, payload, router_port, switch_port)
+"""A distributed router between three switches, IPv4: new link layer, TTL, checksums; its own
+addresses; destinations on another chassis; several networks on one router port."""
+from traffic import (BROADCAST, ICMP, IP, UDP, Ether, Host, Raw, mac, payload, router_port,
+    switch_port)
 
 GW = ['', '00:00:00:00:ff:01', '00:00:00:00:ff:02', '00:00:00:00:ff:03']
 a = Host('v1', 1, '10.0.1.1', gateway_mac=GW[1])
@@ -17,10 +18,13 @@ def to_gateway(host, dst, **fields):
 
 SPEC = {
     'nb': ['lr-add r'] + ['ls-add s%d' % n for n in (1, 2, 3)]
-    + router_port('r', 's1', GW[1], '10.0.1.254/24') + router_port('r', 's2', GW[2], '10.0.2.254/24')
+    + router_port('r', 's1', GW[1], '10.0.1.254/24')
+    + router_port('r', 's2', GW[2], '10.0.2.254/24')
     + router_port('r', 's3', GW[3], '172.16.3.254/24 172.16.4.254/24')
-    + switch_port('s1', 'lp1', mac(1) + ' 10.0.1.1') + switch_port('s1', 'lp4', mac(4) + ' 10.0.1.4')
-    + switch_port('s2', 'lp2', mac(2) + ' 10.0.2.2') + switch_port('s2', 'lp5', mac(5) + ' 10.0.2.5')
+    + switch_port('s1', 'lp1', mac(1) + ' 10.0.1.1')
+    + switch_port('s1', 'lp4', mac(4) + ' 10.0.1.4')
+    + switch_port('s2', 'lp2', mac(2) + ' 10.0.2.2')
+    + switch_port('s2', 'lp5', mac(5) + ' 10.0.2.5')
     + switch_port('s3', 'lp3', mac(3) + ' 172.16.3.3 172.16.4.3'),
     'interfaces': {'v1': 'lp1', 'v2': 'lp2', 'v3': 'lp3', 'v4': 'lp4'},
     'remote': [{'name': 'hv2', 'ip': '192.168.0.2', 'mac': '02:bb:00:00:00:02', 'ports': ['lp5']}],

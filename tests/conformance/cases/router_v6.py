@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A distributed router, IPv6: hop limit, the router's own addresses and neighbour answers, remote
-destinations, extension headers."""
+"""A distributed router, IPv6: hop limit, the router's own addresses and neighbour answers,
+remote destinations, extension headers."""
 from traffic import (Ether, Host, ICMPv6EchoRequest, IPv6, IPv6ExtHdrHopByHop, UDP, mac, payload,
                      router_port, switch_port)
 
@@ -24,7 +24,8 @@ SPEC = {
     'interfaces': {'v1': 'lp1', 'v2': 'lp2', 'v3': 'lp3'},
     'remote': [{'name': 'hv2', 'ip': '192.168.0.2', 'mac': '02:bb:00:00:00:02', 'ports': ['lp5']}],
     'packets': [
-        a.udp6(b), b.udp6(a), a2.udp6(b), b.udp6(a2), a.udp6(far), a2.udp6(far), a.tcp6(b), b.tcp6(a2),
+        a.udp6(b), b.udp6(a), a2.udp6(b), b.udp6(a2), a.udp6(far), a2.udp6(far), a.tcp6(b),
+        b.tcp6(a2),
         a.udp6(b, hlim=2), a.udp6(b, hlim=255), a.udp6(b, tc=0xb8), a.udp6(b, fl=0x12345),
         a.udp6(b, size=0), a.udp6(b, size=1380), to_gateway(a, 'fd01::3'),
         a.udp6(a2, link=Ether(src=a.mac, dst=a2.mac)),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two routers and a transit switch: longest prefix among static routes of both families, routes by
-source, discard routes, a default route, and a next hop that is another router or a host."""
+"""Two routers and a transit switch: longest prefix among static routes of both families, routes
+by source, discard routes, a default route, and a next hop that is another router or a host."""
 from traffic import Ether, Host, mac, router_port, switch_port
 
 GW1, GW2, T1, T2 = ['00:00:00:00:ff:%02x' % n for n in (1, 2, 0x11, 0x12)]

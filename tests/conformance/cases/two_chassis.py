@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two hypervisors of the same kind, Geneve between them: both ends of the tunnel are under test."""
+"""Two hypervisors of the same kind, Geneve between them: both ends of the tunnel are under
+test."""
 from traffic import BROADCAST, Ether, Host, mac, payload, router_port, switch_port
 
 GW = '00:00:00:00:ff:01'

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ports with unknown addresses: frames to MACs nobody owns are flooded to them, and what such a port
-sends is learnt into the SB, so that the answer goes to that port alone."""
+"""Ports with unknown addresses: frames to MACs nobody owns are flooded to them, and what such a
+port sends is learnt into the SB, so that the answer goes to that port alone."""
 from traffic import Ether, Host, mac, payload, switch_port
 
 a, b = Host('v1', 1, '10.0.0.1'), Host('v2', 2, '10.0.0.2')
