@@ -47,6 +47,7 @@ SPEC = net.spec(
     + ["acl-add s1 from-lport %d '%s && udp' %s" % (2000 - n, rule, verdict) for n,
     (rule, verdict) in enumerate([('ip6.mcast_all_nodes', 'drop'), ('ip6.mcast_all_rtrs', 'drop'),
     ('ip6.mcast_sol_node', 'drop'),
-                                                                                                         ('ip6.mcast_rsvd', 'drop'), ('ip6.mcast_flood', 'drop'), ('ip6.mcast && ip6.dst == ff0e::99', 'drop')])]
+    ('ip6.mcast_rsvd', 'drop'), ('ip6.mcast_flood', 'drop'),
+    ('ip6.mcast && ip6.dst == ff0e::99', 'drop')])]
     + ["acl-add s1 from-lport 1500 'ip4.mcast && ip4' drop",
     "acl-add s1 from-lport 1500 'ip4.src_mcast && ip4' drop"])
