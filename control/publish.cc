@@ -14,7 +14,7 @@ PipelineBuilder::PipelineBuilder(const sb::Mirror* mirror, physical::UnderlayMod
 PipelineBuilder::~PipelineBuilder() = default;
 
 physical::View PipelineBuilder::view(const BuildInputs& inputs) const {
-    return {*mirror_, inputs.attachments, plan_, inputs.identity, tunnels_, index_};
+    return {*mirror_, inputs.attachments, plan_, inputs.identity, tunnels_, index_, zones_};
 }
 
 std::unique_ptr<const Pipeline> PipelineBuilder::update(const BuildInputs& inputs) {
@@ -66,6 +66,7 @@ void PipelineBuilder::rebuild() {
     for (auto& [datapath, local] : locals_) {
         local.compiled.reset();
         local.is_dirty_ports = local.is_dirty_groups = local.is_dirty_neighbors = true;
+        local.is_dirty_hairpins = true;
     }
 }
 
@@ -85,6 +86,8 @@ void PipelineBuilder::plan_round(const BuildInputs& inputs) {
     // Flows first: a datapath that comes takes all of its flows below.
     const auto dirty_flows = flows_.update();
     update_local_datapaths(inputs);
+    update_zones(inputs);
+    update_backends(inputs);
     for (const auto& [datapath, bits] : dirty_flows) {
         if (const auto it = locals_.find(datapath); it != locals_.end()) {
             it->second.dirty_tables |= bits;
@@ -97,6 +100,7 @@ void PipelineBuilder::plan_round(const BuildInputs& inputs) {
     mark_attachments(inputs);
     mark_port_rows();
     mark_other_rows();
+    mark_balancers(inputs);
     mark_names(inputs);
     if (has_index_change || inputs.identity.name != inputs_.identity.name) {
         mark_all_ports();
@@ -223,7 +227,16 @@ void PipelineBuilder::rebuild_physical(const physical::View& now, const Uuid& da
     if (local->is_dirty_neighbors) {
         take(&local->neighbors, physical::build_neighbors(now, datapath));
     }
+    if (local->is_dirty_hairpins) {
+        auto next = physical::build_hairpins(now, datapath, local->hairpins.get());
+        if ((next == nullptr) != (local->hairpins == nullptr) ||
+            (next && !physical::equal(*local->hairpins, *next))) {
+            local->hairpins = std::move(next);
+            local->is_changed = true;
+        }
+    }
     local->is_dirty_ports = local->is_dirty_groups = local->is_dirty_neighbors = false;
+    local->is_dirty_hairpins = false;
 }
 
 std::map<Uuid, std::string> PipelineBuilder::flow_errors() const {
@@ -240,6 +253,10 @@ std::vector<std::string> PipelineBuilder::port_errors() const {
     std::vector<std::string> errors = plan_.refused;
     for (const auto& [datapath, local] : locals_) {
         errors.insert(errors.end(), local.ports->errors.begin(), local.ports->errors.end());
+        if (local.hairpins) {
+            errors.insert(errors.end(), local.hairpins->errors.begin(),
+                          local.hairpins->errors.end());
+        }
     }
     return errors;
 }

@@ -19,9 +19,11 @@
 #include <vector>
 
 #include "control/chassis/binding.h"
+#include "control/chassis/ct_zones.h"
 #include "control/compile/compile.h"
 #include "control/flow_store.h"
 #include "control/physical/entries.h"
+#include "control/physical/load_balancers.h"
 #include "control/physical/names.h"
 #include "control/physical/tunnels.h"
 #include "control/physical/underlay.h"
@@ -35,6 +37,9 @@ struct BuildInputs {
     chassis::Identity identity;
     chassis::Attachments attachments;
     physical::EncapSettings encap;
+    chassis::ZoneRange zone_range;
+    /// The mirror has all there is about what is local: who is not in it is gone.
+    bool is_complete = true;
 };
 
 class PipelineBuilder {
@@ -60,6 +65,11 @@ public:
     const chassis::BindingPlan& plan() const { return plan_; }
     const physical::Tunnels& tunnels() const { return tunnels_; }
     const std::set<Uuid>& local_datapaths() const { return local_; }
+    /// For restore() before the first update(), and to apply what updates took and released.
+    chassis::CtZones& zones() { return zones_; }
+    const chassis::CtZones& zones() const { return zones_; }
+    /// Connections to load-balancer backends that are no more, once.
+    std::vector<CtFilter> take_stale_backends() { return backends_.take(); }
     FlowStore& flows() { return flows_; }
     const FlowStore& flows() const { return flows_; }
     /// By flow UUID: the texts of flows that did not compile.
@@ -76,11 +86,13 @@ private:
         std::shared_ptr<const physical::PortsPart> ports;
         std::shared_ptr<const physical::GroupsPart> groups;
         std::shared_ptr<const Neighbors> neighbors;
+        std::shared_ptr<const physical::HairpinsPart> hairpins;
         std::shared_ptr<const Datapath> built;
         // What has to be done in this round.
         bool is_dirty_ports = true;
         bool is_dirty_groups = true;
         bool is_dirty_neighbors = true;
+        bool is_dirty_hairpins = true;
         bool is_changed = true;
         bool is_secured = false;       ///< any port has port security, as of the last compile
         bool is_security_new = false;  ///< that has changed since
@@ -91,6 +103,9 @@ private:
     void choose_dialect();
     void plan_round(const BuildInputs& inputs);
     void update_local_datapaths(const BuildInputs& inputs);
+    void update_zones(const BuildInputs& inputs);
+    void update_backends(const BuildInputs& inputs);
+    void mark_balancers(const BuildInputs& inputs);
     void mark_claims(const chassis::BindingPlan& before);
     void mark_attachments(const BuildInputs& inputs);
     void mark_port_rows();
@@ -120,6 +135,8 @@ private:
     physical::Tunnels tunnels_;
     physical::EntryIds entry_ids_;
     chassis::BindingPlan plan_;
+    chassis::CtZones zones_;
+    physical::BackendWatch backends_;
     BuildInputs inputs_;  ///< of the last update
     std::set<Uuid> local_;
     std::map<Uuid, Local> locals_;

@@ -97,6 +97,14 @@ void PipelineBuilder::build_datapaths() {
         datapath->ports = local.ports->by_key;
         datapath->groups = local.groups->by_key;
         datapath->neighbors = local.neighbors;
+        if (local.hairpins) {
+            datapath->hairpins = {local.hairpins, &local.hairpins->table};
+        }
+        datapath->dnat_zone = zones_.dnat(uuid);
+        datapath->snat_zone = zones_.snat(uuid);
+        // A router that names its SNAT zone wants the others to know what it translates there.
+        const bool has_named_zone = local.row->external_ids.contains("snat-ct-zone");
+        datapath->common_zone = has_named_zone ? datapath->snat_zone : datapath->dnat_zone;
         std::copy(std::begin(local.compiled->reads), std::end(local.compiled->reads),
                   std::begin(datapath->reads));
         datapath->keep = {local.compiled, local.ports, local.groups};

@@ -137,6 +137,59 @@ void PipelineBuilder::mark_other_rows() {
     }
 }
 
+void PipelineBuilder::update_zones(const BuildInputs& inputs) {
+    const auto users = chassis::zone_users(*mirror_, inputs.attachments, plan_, local_);
+    for (const Uuid& datapath : zones_.update(users, inputs.zone_range, inputs.is_complete)) {
+        Local& local = locals_.at(datapath);
+        local.is_dirty_ports = local.is_changed = true;
+    }
+}
+
+void PipelineBuilder::update_backends(const BuildInputs& inputs) {
+    if (is_fresh_ || is_structure_changed_ || !mirror_->load_balancers.changes().empty() ||
+        !mirror_->dp_groups.changes().empty() || !mirror_->template_vars.changes().empty()) {
+        backends_.update(*mirror_, local_, inputs.identity.name);
+    }
+}
+
+void PipelineBuilder::mark_balancers(const BuildInputs& inputs) {
+    const auto mark = [&](const Uuid& datapath) {
+        if (const auto it = locals_.find(datapath); it != locals_.end()) {
+            it->second.is_dirty_hairpins = true;
+        }
+    };
+    const auto mark_group = [&](const sb::DpGroup* group) {
+        if (group) {
+            std::for_each(group->datapaths.begin(), group->datapaths.end(), mark);
+        }
+    };
+    for (const auto& [uuid, change] : mirror_->load_balancers.changes()) {
+        for (const auto* row : {change.before.get(), change.after.get()}) {
+            if (row) {
+                std::for_each(row->datapaths.begin(), row->datapaths.end(), mark);
+                for (const Uuid& group : row->groups) {
+                    mark_group(mirror_->dp_groups.find(group));
+                }
+            }
+        }
+    }
+    for (const auto& [uuid, change] : mirror_->dp_groups.changes()) {
+        mark_group(change.before.get());
+        mark_group(change.after.get());
+    }
+    bool is_every = !mirror_->sb_global.changes().empty();  // options say where northd notes VIPs
+    for (const auto& [uuid, change] : mirror_->template_vars.changes()) {
+        for (const auto* row : {change.before.get(), change.after.get()}) {
+            is_every |= row && row->chassis == inputs.identity.name;
+        }
+    }
+    if (is_every || inputs.identity.name != inputs_.identity.name) {
+        for (auto& [datapath, local] : locals_) {
+            local.is_dirty_hairpins |= local.hairpins || !mirror_->balancers_of(datapath).empty();
+        }
+    }
+}
+
 void PipelineBuilder::mark_name(NameKind kind, const std::string& name) {
     for (auto& [datapath, local] : locals_) {
         local.dirty_tables |= flows_.mentions(datapath, kind, name);

@@ -74,6 +74,7 @@ void set_remote(const View& view, const PortBinding& port, LogicalPort* out) {
 LogicalPort make_port(const View& view, const PortBinding& port) {
     LogicalPort out{};
     out.key = port.tunnel_key;
+    out.ct_zone = view.zones.of_port(port.logical_port);
     out.is_localport = port.type == PortType::kLocalport;
     out.is_localnet = port.type == PortType::kLocalnet || port.type == PortType::kL2Gateway;
     PortId id = kNoPort;
@@ -97,7 +98,8 @@ bool equal(const LogicalPort& a, const LogicalPort& b) {
     if (a.key != b.key || a.reach != b.reach || a.is_localport != b.is_localport ||
         a.is_localnet != b.is_localnet || a.port != b.port || a.vlan_tci != b.vlan_tci ||
         a.peer_datapath != b.peer_datapath || a.peer_key != b.peer_key || a.tunnel != b.tunnel ||
-        a.via_key != b.via_key || has_security != (b.security != nullptr)) {
+        a.via_key != b.via_key || a.ct_zone != b.ct_zone ||
+        has_security != (b.security != nullptr)) {
         return false;
     }
     if (!has_security) {

@@ -110,6 +110,27 @@ void read_mappings(const Reader& reader, Settings* out) {
     }
 }
 
+/// "MIN-MAX", as ovn-controller of OVN 24.09 and newer has it.
+void read_zone_range(const Reader& reader, Settings* out) {
+    const std::string text = reader.get("ct-zone-range");
+    if (text.empty()) {
+        return;
+    }
+    chassis::ZoneRange range;
+    const char* const end = text.data() + text.size();
+    const auto first = std::from_chars(text.data(), end, range.first);
+    auto last = first;
+    if (first.ec == std::errc() && first.ptr != end && *first.ptr == '-') {
+        last = std::from_chars(first.ptr + 1, end, range.last);
+    }
+    if (last.ec != std::errc() || last.ptr != end || range.first == 0 || range.last < range.first) {
+        out->problems.push_back(
+            fmt::format("ct-zone-range: expected MIN-MAX within 1-65535, found \"{}\"", text));
+        return;
+    }
+    out->zone_range = range;
+}
+
 // The capability flags say what northd may rely on: up is reported by us, ct_label is accessed as
 // a whole, MAC_Binding rows carry timestamps, related traffic of load balancers is translated.
 void read_other_config(const Reader& reader, Settings* out) {
@@ -164,6 +185,7 @@ Settings make_settings(const sb::StringMap& external_ids,
     }
     read_encap(reader, &out);
     read_mappings(reader, &out);
+    read_zone_range(reader, &out);
     read_other_config(reader, &out);
     return out;
 }

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "control/chassis/ct_zones.h"
 #include "control/physical/tunnels.h"
 #include "control/sb/rows.h"
 
@@ -29,6 +30,7 @@ struct Settings {
     std::vector<std::string> transport_zones;
     std::map<std::string, std::string> bridge_mappings;  ///< network -> bridge
     physical::EncapSettings encap;
+    chassis::ZoneRange zone_range;  ///< ct-zone-range
     /// Chassis.other_config, without what the bridge and the interfaces add.
     sb::StringMap other_config;
     std::vector<std::string> problems;  ///< what could not be understood

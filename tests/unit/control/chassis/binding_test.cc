@@ -186,7 +186,8 @@ TEST_CASE("reach and replication on a switch with a localnet port") {
     const std::unordered_map<Uuid, uint32_t> index = {{sw, 0}};
     const auto build = [&] {
         const BindingPlan plan = plan_bindings(b.mirror, here, identity);
-        const physical::View view{b.mirror, here, plan, identity, tunnels, index};
+        const chassis::CtZones zones;
+        const physical::View view{b.mirror, here, plan, identity, tunnels, index, zones};
         const auto ports = physical::build_ports(view, sw);
         return std::pair(ports, physical::build_groups(view, sw, *ports));
     };

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <sstream>
 
 #include "lib/program/table.h"
@@ -55,9 +56,9 @@ struct Describer {
                 security +=
                     fmt::format(" {:x}/{}/{}", entry.mac, entry.ip4.size(), entry.ip6.size());
             }
-            line(" port {} {}{}{} security{}", port->key, reach(*port),
+            line(" port {} {}{}{}{} security{}", port->key, reach(*port),
                  port->is_localport ? " localport" : "", port->is_localnet ? " localnet" : "",
-                 security);
+                 port->ct_zone != 0 ? " zone" : "", security);
         }
     }
 
@@ -75,6 +76,29 @@ struct Describer {
         std::sort(lines.begin(), lines.end());
         for (const std::string& text : lines) {
             line("{}", text);
+        }
+    }
+
+    /// Their numbers are history; that nobody shares one is not.
+    void zones(const Datapath& datapath) const {
+        CHECK(datapath.dnat_zone != 0);
+        CHECK((datapath.common_zone == datapath.dnat_zone ||
+               datapath.common_zone == datapath.snat_zone));
+    }
+
+    void hairpins(const LbHairpins* table) {
+        if (!table) {
+            return;
+        }
+        line(" hairpins reg {} mark {}", table->vip4_slot, table->natted_in_mark);
+        for (const LbHairpin& h : table->entries) {
+            line("  {:x} port {} of {:x} port {} proto {} from {:x}", fmt::join(h.backend, "."),
+                 h.backend_port, fmt::join(h.vip, "."), h.vip_port, h.proto,
+                 fmt::join(h.snat, "."));
+        }
+        for (const LbVip& v : table->vips) {
+            line("  vip {:x} port {} proto {} from {:x}", fmt::join(v.vip, "."), v.port, v.proto,
+                 fmt::join(v.snat, "."));
         }
     }
 
@@ -166,6 +190,8 @@ std::string describe(const Pipeline& pipeline, const DescribeOptions& options) {
                datapath->is_switch ? "switch" : "router");
         d.ports(*datapath);
         d.groups(*datapath);
+        d.zones(*datapath);
+        d.hairpins(datapath->hairpins.get());
         d.neighbors(*datapath->neighbors);
         d.tables(*datapath);
     }
