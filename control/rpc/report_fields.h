@@ -5,6 +5,7 @@
 
 #include <type_traits>
 
+#include "control/rpc/conntrack_report.h"
 #include "control/rpc/reports.h"
 
 namespace sluice::rpc {
@@ -180,6 +181,69 @@ void fields(V&& v, ReportOf<CacheReport> auto& r) {
 template <typename V>
 void fields(V&& v, ReportOf<CounterReport> auto& r) {
     v("counters", r.rows);
+}
+
+template <typename V>
+void fields(V&& v, ReportOf<ConntrackReport::Row> auto& r) {
+    v("zone", r.zone);
+    v("proto", r.proto);
+    v("state", r.state);
+    v("src", r.src);
+    v("dst", r.dst);
+    v("sport", r.sport);
+    v("dport", r.dport);
+    v("reply_src", r.reply_src);
+    v("reply_dst", r.reply_dst);
+    v("reply_sport", r.reply_sport);
+    v("reply_dport", r.reply_dport);
+    v("mark", r.mark);
+    v("label", r.label);
+    v("timeout_s", r.timeout_s);
+    v("packets", r.packets);
+    v("bytes", r.bytes);
+    v("reply_packets", r.reply_packets);
+    v("reply_bytes", r.reply_bytes);
+}
+
+template <typename V>
+void fields(V&& v, ReportOf<ConntrackStatsReport> auto& r) {
+    v("capacity", r.capacity);
+    v("used", r.used);
+    v("memory_bytes", r.memory_bytes);
+    v("created", r.created);
+    v("expired", r.expired);
+    v("flushed", r.flushed);
+    v("evicted", r.evicted);
+    v("refused_full", r.refused_full);
+    v("refused_limit", r.refused_limit);
+    v("nat_exhausted", r.nat_exhausted);
+    v("invalid", r.invalid);
+    v("out_of_window", r.out_of_window);
+    v("bad_checksum", r.bad_checksum);
+    v("longest_chain", r.longest_chain);
+    v("fragments", r.fragments);
+    v("fragment_bytes", r.fragment_bytes);
+    v("fragments_timed_out", r.fragments_timed_out);
+    v("fragments_refused", r.fragments_refused);
+    v("fragments_overlapping", r.fragments_overlapping);
+}
+
+template <typename V>
+void fields(V&& v, ReportOf<ZoneReport::Row> auto& r) {
+    v("user", r.user);
+    v("zone", r.zone);
+    v("connections", r.connections);
+    v("limit", r.limit);
+}
+
+template <typename V>
+void fields(V&& v, ReportOf<ConntrackReport> auto& r) {
+    v("matching", r.matching);
+    v("connections", r.rows);
+}
+template <typename V>
+void fields(V&& v, ReportOf<ZoneReport> auto& r) {
+    v("zones", r.rows);
 }
 
 }  // namespace sluice::rpc

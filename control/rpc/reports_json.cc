@@ -138,6 +138,9 @@ SLUICE_REPORT_JSON(FlowReport)
 SLUICE_REPORT_JSON(DropReport)
 SLUICE_REPORT_JSON(CacheReport)
 SLUICE_REPORT_JSON(CounterReport)
+SLUICE_REPORT_JSON(ConntrackReport)
+SLUICE_REPORT_JSON(ConntrackStatsReport)
+SLUICE_REPORT_JSON(ZoneReport)
 #undef SLUICE_REPORT_JSON
 
 }  // namespace sluice::rpc

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 
+#include "control/rpc/conntrack_report.h"
 #include "control/rpc/reports.h"
 #include "lib/json/writer.h"
 #include "tools/sluicectl/client.h"
@@ -21,14 +22,15 @@ constexpr int kRefused = 2;
 
 struct ReportCommand {
     const char* method;
-    bool takes_datapath;
+    unsigned max_args;
+    const char* takes;  ///< in words
     /// JSON of the daemon to text.
     std::function<Result<std::string>(const std::string&, const rpc::TextStyle&)> show;
 };
 
 template <typename Report>
-ReportCommand report(const char* method, bool takes_datapath = false) {
-    return {method, takes_datapath,
+ReportCommand report(const char* method, unsigned max_args = 0, const char* takes = "no argument") {
+    return {method, max_args, takes,
             [](const std::string& json, const rpc::TextStyle& style) -> Result<std::string> {
                 Report parsed;
                 if (const Result<void> read = rpc::from_json(json, &parsed); !read) {
@@ -38,16 +40,21 @@ ReportCommand report(const char* method, bool takes_datapath = false) {
             }};
 }
 
+constexpr const char* kOneDatapath = "one DATAPATH at most";
+
 const std::map<std::string, ReportCommand>& reports() {
     static const std::map<std::string, ReportCommand> table = {
         {"status", report<rpc::StatusReport>("sluice/status")},
         {"ports", report<rpc::PortReport>("sluice/ports")},
         {"tunnels", report<rpc::TunnelReport>("sluice/tunnels")},
-        {"datapaths", report<rpc::DatapathReport>("sluice/datapaths", true)},
-        {"flows", report<rpc::FlowReport>("sluice/flows", true)},
+        {"datapaths", report<rpc::DatapathReport>("sluice/datapaths", 1, kOneDatapath)},
+        {"flows", report<rpc::FlowReport>("sluice/flows", 1, kOneDatapath)},
         {"drops", report<rpc::DropReport>("sluice/drops")},
         {"cache", report<rpc::CacheReport>("sluice/cache")},
         {"counters", report<rpc::CounterReport>("sluice/counters")},
+        {"conntrack", report<rpc::ConntrackReport>("sluice/conntrack", ~0u)},
+        {"conntrack-stats", report<rpc::ConntrackStatsReport>("sluice/conntrack-stats")},
+        {"zones", report<rpc::ZoneReport>("sluice/ct-zones")},
     };
     return table;
 }
@@ -101,14 +108,14 @@ int run(const CtlOptions& o) {
     const ReportCommand* report = found == reports().end() ? nullptr : &found->second;
     std::string method = report ? report->method : o.command;
     std::vector<std::string> args = o.args;
-    if (report && args.size() > (report->takes_datapath ? 1u : 0u)) {
-        return complain(
-            fmt::format("{} takes {}; see sluicectl --help", o.command,
-                        report->takes_datapath ? "one DATAPATH at most" : "no argument"),
-            kUsageError);
+    if (report && args.size() > report->max_args) {
+        return complain(fmt::format("{} takes {}; see sluicectl --help", o.command, report->takes),
+                        kUsageError);
     }
     if (method == "commands") {
         method = "list-commands";
+    } else if (method == "conntrack-flush") {
+        method = "conntrack/flush";
     }
     if (o.restart) {
         args.emplace_back("--restart");

@@ -353,4 +353,17 @@ rpc::ReportSources report_sources(App& app) {
     return s;
 }
 
+rpc::ConntrackSources conntrack_sources(App& app) {
+    rpc::ConntrackSources s;
+    s.table = app.host().conntrack();
+    s.zones = [&app] {
+        std::vector<rpc::ConntrackSources::Zone> list;
+        for (const ZoneStatus& zone : app.control().zones()) {
+            list.push_back({zone.user, zone.zone, zone.limit ? int64_t{*zone.limit} : -1});
+        }
+        return list;
+    };
+    return s;
+}
+
 }  // namespace sluice
