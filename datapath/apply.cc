@@ -29,21 +29,52 @@ bool set16(rte_mbuf* m, const uint64_t* w, bool masked) {
                              masked ? reinterpret_cast<const uint8_t*>(w + 3) : nullptr);
 }
 
-Step meter(WorkerCtx& ctx, rte_mbuf* m, const uint64_t* w) {
+bool inner_nat(rte_mbuf* m, const uint64_t* w) {
+    edit::QuotedTuple to;
+    to.ip6 = act::a(*w);
+    to.src_port = static_cast<uint16_t>(act::d(*w) >> 16);
+    to.dst_port = static_cast<uint16_t>(act::d(*w));
+    std::memcpy(to.src, w + 1, 16);
+    std::memcpy(to.dst, w + 3, 16);
+    return edit::translate_quoted(m, meta_of(m).key, to);
+}
+
+/// What stands behind a meter without tokens is not done for this packet.
+/// The walk has taken tokens for its own packet already.
+void pass_meter(WorkerCtx& ctx, const rte_mbuf* m, const uint64_t* w, bool is_walked) {
+    const auto bit = static_cast<uint16_t>(1u << act::a(w[0]));
+    ctx.closed_meters &= static_cast<uint16_t>(~bit);
     const uint32_t flow = static_cast<uint32_t>(w[1] >> 32);
-    if (ctx.meters.take(flow, act::d(w[0]), act::d(w[1]), m->pkt_len, ctx.now, rte_get_tsc_hz())) {
-        return Step::kGoOn;
+    const uint32_t length = w[3] ? static_cast<uint32_t>(w[3]) : m->pkt_len;
+    if (!is_walked &&
+        !ctx.meters->take_flow(flow, act::d(w[0]), act::d(w[1]), length, ctx.now_ms)) {
+        ctx.closed_meters |= bit;
+        ctx.drop(Drop::k_metered, flow, static_cast<uint32_t>(w[2] >> 32),
+                 static_cast<uint32_t>(w[2]));
     }
-    ctx.counters->drop(Drop::k_metered);
-    ctx.drops.add(ctx.now, Drop::k_metered, flow, 0, 0);
-    rte_pktmbuf_free(m);
-    return Step::kGone;
+}
+
+/// The meter of a logical flow's controller_meter, or of the action itself.
+bool may_punt(WorkerCtx& ctx, const rte_mbuf* m, const uint64_t* w) {
+    const auto& meters = ctx.pipeline->meters;
+    const unsigned meter = act::b(w[0]);
+    return meter == 0 || meter > meters.size() || !meters[meter - 1] ||
+           ctx.meters->take(*meters[meter - 1], m->pkt_len, ctx.now_ms);
 }
 
 void punt(WorkerCtx& ctx, rte_mbuf* m, const uint64_t* w) {
     PuntMeta& meta = meta_of(m).punt;
     const auto place = static_cast<uint32_t>(w[1]);
-    meta.side = static_cast<uint8_t>(place >> 24);
+    if (SLUICE_UNLIKELY(!may_punt(ctx, m, w))) {
+        ctx.counters->add(Counter::k_punts_metered);
+        if (place >> 31) {
+            rte_pktmbuf_free(m);  // a copy: the packet itself goes on
+        } else {
+            ctx.drop_packet(m, Drop::k_metered, static_cast<uint32_t>(w[2]));
+        }
+        return;
+    }
+    meta.side = static_cast<uint8_t>(place >> 24 & 1);
     meta.table = static_cast<uint8_t>(place >> 16);
     meta.result_slot = static_cast<uint8_t>(place >> 8);
     meta.result_bit = static_cast<uint8_t>(place);
@@ -81,6 +112,14 @@ Step run_section(WorkerCtx& ctx, rte_mbuf* m, const uint64_t* w, const uint64_t*
             done = edit::transform(m, key, static_cast<Transform>(act::a(*w)));
             ++w;
             break;
+        case Act::kIcmpId:
+            done = edit::set_icmp_id(m, *key, static_cast<uint16_t>(act::d(*w)));
+            ++w;
+            break;
+        case Act::kInnerNat:
+            done = inner_nat(m, w);
+            w += 5;
+            break;
         case Act::kPushVlan:
             if (!edit::set_vlan_vid(m, key, static_cast<uint16_t>(*w))) {
                 return refuse(ctx, m, Drop::k_no_headroom);
@@ -91,17 +130,12 @@ Step run_section(WorkerCtx& ctx, rte_mbuf* m, const uint64_t* w, const uint64_t*
             rte_mbuf_sched_queue_set(m, act::d(*w));
             ++w;
             break;
-        case Act::kMeter:
-            if (meter(ctx, m, w) == Step::kGone) {
-                return Step::kGone;
-            }
-            w += 2;
-            break;
         case Act::kEncap: send_by_tunnel(ctx, m, act::d(w[0]), w[1]); return Step::kGone;
         case Act::kOutput: transmit(ctx, m, act::b(*w)); return Step::kGone;
         case Act::kPunt: punt(ctx, m, w); return Step::kGone;
         case Act::kPacketSection:
         case Act::kSideSection:
+        case Act::kMeter:
         case Act::kDrop:
         case Act::kMessage: SLUICE_DCHECK(false); return refuse(ctx, m, Drop::k_not_applicable);
         }
@@ -115,6 +149,11 @@ Step run_section(WorkerCtx& ctx, rte_mbuf* m, const uint64_t* w, const uint64_t*
 void send_message(WorkerCtx& ctx, const uint64_t* w) {
     Message message{};
     message.kind = static_cast<Message::Kind>(act::a(w[0]));
+    const bool is_use =
+        message.kind == Message::Kind::kMacUse4 || message.kind == Message::Kind::kMacUse6;
+    if (is_use && !ctx.mac_uses.is_news(w, ctx.now_ms)) {
+        return;
+    }
     message.datapath = static_cast<uint32_t>(w[1] >> 32);
     message.port = static_cast<uint32_t>(w[1]);
     message.flow = static_cast<uint32_t>(w[2]);
@@ -124,8 +163,10 @@ void send_message(WorkerCtx& ctx, const uint64_t* w) {
     ctx.counters->add(sent ? Counter::k_messages : Counter::k_messages_lost);
 }
 
-void run_side(WorkerCtx& ctx, const uint64_t* w) {
-    if (act::of(*w) == Act::kDrop) {
+void run_side(WorkerCtx& ctx, const rte_mbuf* m, const uint64_t* w, bool is_walked) {
+    if (act::of(*w) == Act::kMeter) {
+        pass_meter(ctx, m, w, is_walked);
+    } else if (act::of(*w) == Act::kDrop) {
         ctx.drop(static_cast<Drop>(act::a(w[0])), act::d(w[0]), static_cast<uint32_t>(w[1] >> 32),
                  static_cast<uint32_t>(w[1]));
     } else {
@@ -156,12 +197,17 @@ rte_mbuf* WorkerCtx::copy(rte_mbuf* m) {
 void apply(WorkerCtx& ctx, rte_mbuf* m, const ProgramView& program, bool last) {
     const uint64_t* w = program.words;
     const uint64_t* const end = w + program.n_words;
+    const bool is_walked = program.words == ctx.program.words;
     bool mine = true;
     while (w != end) {
         const uint64_t head = *w++;
         const uint64_t* const next = w + act::d(head);
+        if (SLUICE_UNLIKELY(act::b(head) & ctx.closed_meters)) {
+            w = next;
+            continue;
+        }
         if (act::of(head) == Act::kSideSection) {
-            run_side(ctx, w);
+            run_side(ctx, m, w, is_walked);
         } else if (last && (head & act::kInPlace)) {
             mine = false;
             run_section(ctx, m, w, next);
@@ -172,6 +218,9 @@ void apply(WorkerCtx& ctx, rte_mbuf* m, const ProgramView& program, bool last) {
     }
     if (mine && last) {
         rte_pktmbuf_free(m);
+    }
+    if (last) {
+        ctx.closed_meters = 0;
     }
 }
 

@@ -152,8 +152,11 @@ bool FlowCache::store(CacheEntry* entry, const ProgramBuffer& buffer) {
     entry->flows = nullptr;
     entry->n_words = buffer.n_words;
     entry->n_flows = static_cast<uint16_t>(buffer.n_flows);
-    if (buffer.n_words > CacheEntry::kInlineWords) {
-        entry->program = static_cast<uint64_t*>(slab_.take(buffer.n_words * sizeof(uint64_t)));
+    entry->n_steps = buffer.n_steps & 15;
+    const uint32_t step_words = buffer.n_steps * kCtStepWords;
+    if (step_words + buffer.n_words > CacheEntry::kInlineWords) {
+        const uint32_t words = step_words + buffer.n_words;
+        entry->program = static_cast<uint64_t*>(slab_.take(words * sizeof(uint64_t)));
     }
     if (buffer.n_flows) {
         entry->flows = static_cast<uint32_t*>(slab_.take(buffer.n_flows * sizeof(uint32_t)));
@@ -162,7 +165,8 @@ bool FlowCache::store(CacheEntry* entry, const ProgramBuffer& buffer) {
         release(entry);
         return false;
     }
-    std::memcpy(entry->program, buffer.words, buffer.n_words * sizeof(uint64_t));
+    std::memcpy(entry->program, buffer.steps, step_words * sizeof(uint64_t));
+    std::memcpy(entry->program + step_words, buffer.words, buffer.n_words * sizeof(uint64_t));
     if (buffer.n_flows) {
         std::memcpy(entry->flows, buffer.flows, buffer.n_flows * sizeof(uint32_t));
     }
@@ -201,7 +205,7 @@ CacheEntry* FlowCache::insert(uint64_t h, const PacketKey& key, const KeyMask& m
     entry->born = sequence;
     entry->packets = 0;
     entry->bytes = 0;
-    entry->n_crossed = buffer.n_crossed;
+    entry->n_crossed = buffer.n_crossed & 15;
     entry->referenced = false;  // earns its place by a first hit
     std::memcpy(entry->crossed, buffer.crossed, sizeof entry->crossed);
     tags_[place] = tag_of(h);

@@ -9,6 +9,8 @@
 // Validity. An entry knows the publish it was made under (`born`), the datapaths it crossed and the
 // last publish it was found good for (`checked`). One compare on the hot path; a publish costs each
 // entry one look at its generations when next touched, and flushes nothing.
+// Connections. A program that asked conntrack carries what it was told (CtStep); whoever forwards
+// asks them again and walks when one says something else.
 // Counters. Entries count hits; flows get them credited when the entry goes, by an incremental
 // sweep, or on request.
 // Threads. The worker's own.
@@ -16,6 +18,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 
 #include "datapath/program.h"
@@ -35,18 +38,25 @@ struct alignas(64) CacheEntry {
     uint64_t born;     ///< pipeline sequence it was made under
     uint64_t packets;  ///< not yet credited
     uint64_t bytes;    ///< not yet credited
-    uint64_t* program;
+    uint64_t* program;  ///< the CtSteps, then the words
     uint32_t* flows;
     uint32_t n_words;
     uint16_t n_flows;
-    uint8_t n_crossed;
+    uint8_t n_crossed : 4;
+    uint8_t n_steps : 4;
     bool referenced;  ///< since the clock hand last passed
     uint32_t crossed[limits::kMaxCrossed];
     uint64_t words[kInlineWords];
 
-    ProgramView view() const { return {program, n_words}; }
+    ProgramView view() const { return {program + n_steps * kCtStepWords, n_words}; }
+    CtStep step(unsigned i) const {
+        CtStep step;
+        std::memcpy(&step, program + i * kCtStepWords, sizeof step);
+        return step;
+    }
 };
 static_assert(sizeof(CacheEntry) == 256);
+static_assert(limits::kMaxCrossed < 16 && ProgramBuffer::kMaxSteps < 16);
 static_assert(offsetof(CacheEntry, context) == 64 && offsetof(CacheEntry, crossed) == 128);
 
 class FlowCache {

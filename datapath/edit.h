@@ -38,6 +38,21 @@ bool push_vlan(rte_mbuf* m, PacketKey* key, uint16_t tci);
 /// Sets the VID of a tagged frame (keeping the priority), or pushes a tag.
 bool set_vlan_vid(rte_mbuf* m, PacketKey* key, uint16_t tci);
 
+/// Of an echo request or reply; other frames stay. True.
+bool set_icmp_id(rte_mbuf* m, const PacketKey& key, uint16_t id);
+
+/// What the packet that an ICMP error quotes is to say; IPv4 addresses in the last four bytes.
+struct QuotedTuple {
+    bool ip6;
+    uint8_t src[16];
+    uint8_t dst[16];
+    uint16_t src_port;  ///< or the ICMP identifier
+    uint16_t dst_port;
+};
+/// Translates the quoted packet: its checksums by what changed, as far as they are quoted; the
+/// checksum of the error is made anew. False when nothing is quoted.
+bool translate_quoted(rte_mbuf* m, const PacketKey& key, const QuotedTuple& to);
+
 /// Replaces the frame by the one that `transform` makes of it and parses that. False when the
 /// frame is not what the transform starts from.
 bool transform(rte_mbuf* m, PacketKey* key, Transform transform);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Items to frames: cache probe, walk on a miss, apply.
+#include <arpa/inet.h>
 #include <rte_mbuf.h>
 
+#include "datapath/conntrack/fragments.h"
 #include "datapath/stages.h"
 #include "datapath/walk_env.h"
 #include "datapath/worker_ctx.h"
@@ -51,6 +53,9 @@ void spill(void* owner, ProgramBuffer* buffer) {
 WalkEnv env_of(WorkerCtx& ctx, const Item& item) {
     WalkEnv env;
     env.conntrack = ctx.config.conntrack;
+    env.affinity = ctx.affinity;
+    env.ecmp = ctx.ecmp;
+    env.meters = ctx.meters;
     env.packet = item.m;
     env.resume = &meta_of(item.m).punt;
     env.now_ms = ctx.now_ms;
@@ -61,17 +66,61 @@ WalkEnv env_of(WorkerCtx& ctx, const Item& item) {
     return env;
 }
 
-void walk_item(WorkerCtx& ctx, Item& item, CacheEntry* stale) {
+void run_walk(WorkerCtx& ctx, const Item& item, const WalkEnv& env) {
     const PacketKey& key = meta_of(item.m).key;
-    const uint32_t bytes = key.pkt_len;
     ctx.program.reset();
     ctx.program.flush = spill;
     ctx.walking = item.m;
-    const WalkEnv env = env_of(ctx, item);
     if (SLUICE_UNLIKELY(ctx.trace != nullptr)) {
         walk<true>(*ctx.pipeline, key, item.start, env, &ctx.program, ctx.counters, ctx.trace);
     } else {
         walk<false>(*ctx.pipeline, key, item.start, env, &ctx.program, ctx.counters, nullptr);
+    }
+}
+
+/// A fragment by itself, told what conntrack knows of the whole packet.
+void walk_piece(WorkerCtx& ctx, const Item& item, const PacketFacts& facts, const PacketKey& first,
+                CtReplay* replay) {
+    WalkEnv env = env_of(ctx, item);
+    env.facts = &facts;
+    env.whole = &first;
+    env.replay = replay;
+    run_walk(ctx, item, env);
+    credit_now(ctx, 1, meta_of(item.m).key.pkt_len);
+    ctx.counters->add(Counter::k_cache_bypass);
+    apply(ctx, item.m, ctx.program.view());
+}
+
+/// A fragment met conntrack: it waits for the others of its packet, then all go on.
+void hold_fragment(WorkerCtx& ctx, Item item) {
+    const PacketKey first = meta_of(item.m).key;
+    FragTable& table = ctx.config.conntrack->fragments(ctx.config.id);
+    switch (table.add(item.m, first, ctx.now_ms, &ctx.whole)) {
+    case FragTable::Verdict::kHeld: return;
+    case FragTable::Verdict::kOverlap: ctx.drop_packet(item.m, Drop::k_fragment_overlap); return;
+    case FragTable::Verdict::kInvalid: {
+        const PacketFacts untrackable{};
+        walk_piece(ctx, item, untrackable, first, nullptr);
+        return;
+    }
+    case FragTable::Verdict::kComplete: break;
+    }
+    const PacketKey key = meta_of(ctx.whole.pieces[0]).key;
+    ctx.replay.count = 0;
+    for (unsigned i = 0; i < ctx.whole.count; ++i) {
+        ctx.replay.replays = i != 0;
+        item.m = ctx.whole.pieces[i];
+        walk_piece(ctx, item, ctx.whole.facts, key, &ctx.replay);
+    }
+}
+
+void walk_item(WorkerCtx& ctx, Item& item, CacheEntry* stale) {
+    const PacketKey& key = meta_of(item.m).key;
+    const uint32_t bytes = key.pkt_len;
+    run_walk(ctx, item, env_of(ctx, item));
+    if (SLUICE_UNLIKELY(ctx.program.needs_whole)) {
+        hold_fragment(ctx, item);
+        return;
     }
     CacheEntry* entry = nullptr;
     if (item.mask && ctx.program.cacheable) {
@@ -90,6 +139,34 @@ void walk_item(WorkerCtx& ctx, Item& item, CacheEntry* stale) {
     apply(ctx, item.m, ctx.program.view());
 }
 
+/// The connections that a cached program asked still say the same, and are told of the packet. All
+/// are asked before one is told, so that a walk can follow. Segments that open or close connections
+/// are walked: what one step does may change what the next one sees.
+bool ask_again(WorkerCtx& ctx, const Item& item, const CacheEntry& entry) {
+    constexpr uint32_t kNat = ct::kSnat | ct::kDnat;
+    constexpr uint16_t kFinSynRst = 7;
+    const PacketKey& key = meta_of(item.m).key;
+    if (key.tcp_flags & htons(kFinSynRst)) {
+        return false;
+    }
+    Conntrack& table = *ctx.config.conntrack;
+    PacketFacts facts;
+    read_facts(item.m, key, &facts);
+    CtView views[ProgramBuffer::kMaxSteps];
+    for (unsigned i = 0; i < entry.n_steps; ++i) {
+        const CtStep step = entry.step(i);
+        if (!table.review(step.conn, step.generation, step.is_reply != 0, facts, ctx.now_ms,
+                          &views[i]) ||
+            views[i].version != step.version || ((views[i].ct_state ^ step.ct_state) & ~kNat)) {
+            return false;
+        }
+    }
+    for (unsigned i = 0; i < entry.n_steps; ++i) {
+        table.touch(views[i], facts, key.pkt_len, ctx.now_ms);
+    }
+    return true;
+}
+
 void forward(WorkerCtx& ctx, Item& item) {
     CacheEntry* entry = item.entry;
     if (!entry) {
@@ -98,6 +175,11 @@ void forward(WorkerCtx& ctx, Item& item) {
     }
     if (!FlowCache::still_good(entry, *ctx.pipeline)) {
         ctx.counters->add(Counter::k_cache_stale);
+        walk_item(ctx, item, entry);
+        return;
+    }
+    if (entry->n_steps && !ask_again(ctx, item, *entry)) {
+        ctx.counters->add(Counter::k_cache_ct_changed);
         walk_item(ctx, item, entry);
         return;
     }

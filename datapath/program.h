@@ -9,7 +9,7 @@
 // test can demand equal frames with the cache on and off.
 // Design. Sets carry a mask when an action wrote only part of a field: the other bits are the
 // packet's own, which need not be part of the cache key. A ProgramBuffer also notes what makes the
-// program reusable: the datapaths crossed and the flows to credit.
+// program reusable: the datapaths crossed, the connections asked and the flows to credit.
 // Threads. A ProgramBuffer belongs to one worker.
 #pragma once
 
@@ -24,21 +24,26 @@ namespace sluice {
 
 /// First byte of every word that starts an act.
 enum class Act : uint8_t {
-    kPacketSection,  ///< a: 1 in place; d: words that follow
-    kSideSection,    ///< d: words that follow
+    // Sections begin with b: the meters they stand behind (bits), d: how many words follow.
+    kPacketSection,  ///< a: 1 in place
+    kSideSection,
     kSet,            ///< a: Target, value in the low 48 bits
     kSetMasked,      ///< same, then a word with the mask
     kSet16,          ///< a: Target of 16 bytes, then two words
     kSet16Masked,    ///< same, then two mask words
     kTransform,      ///< a: Transform
+    kIcmpId,         ///< d: identifier of an ICMP echo
+    kInnerNat,       ///< a: 1 IPv6, d: ports << 16 (or ICMP identifiers) of the packet that an ICMP
+                     ///< error quotes; then its addresses: two words source, two destination
     kPushVlan,       ///< low 16 bits: TCI; sets the VID when the frame has a tag already
     kEncap,          ///< d: tunnel index; then a word datapath << 32 | inport << 16 | outport
     kQueue,          ///< d: queue of the output port
-    kMeter,          ///< d: rate kbit/s, then a word flow << 32 | burst kbit; may end the section
+    kMeter,          ///< a: number of the meter, d: rate kbit/s, then flow << 32 | burst kbit, then
+                     ///< datapath << 32 | inport, then length of the packet or 0: as received
     kOutput,         ///< b: PortId
     kDrop,           ///< a: Drop, d: flow; then a word datapath << 32 | inport
     kPunt,           ///< a: PuntReason, b: meter index + 1 or 0, d: PuntArgs id; then flow << 32 |
-                     ///< side << 24 | table << 16 | slot << 8 | bit, then kLogicalSlots / 2 words.
+                     ///< copy << 31 | side << 24 | table << 16 | slot << 8 | bit, then kLogicalSlots / 2 words.
                      ///< Ends the section: the slow path gets the packet
     kMessage,        ///< a: Message::Kind; then datapath << 32 | port, flow, mac, two words of IP
 };
@@ -94,6 +99,20 @@ constexpr uint64_t value48(uint64_t w) {
 inline constexpr uint64_t kInPlace = uint64_t{1} << 48;  ///< in a kPacketSection word
 }  // namespace act
 
+struct CtConn;
+
+/// What a program took from one look at a connection. While the connection still says so, the
+/// program holds for the next packet with the same key.
+struct CtStep {
+    CtConn* conn;
+    uint32_t generation;
+    uint32_t version;
+    uint32_t ct_state;  ///< without snat and dnat, which follow from the connection
+    uint32_t is_reply;
+};
+inline constexpr uint32_t kCtStepWords = sizeof(CtStep) / sizeof(uint64_t);
+static_assert(sizeof(CtStep) == 24);
+
 /// A finished program, wherever it is stored.
 struct ProgramView {
     const uint64_t* words;
@@ -107,13 +126,17 @@ struct ProgramBuffer {
     static constexpr uint32_t kMaxSection = 512;  ///< most words of one section
     static constexpr uint32_t kFlows = 2048;
     static constexpr uint32_t kNoSection = 0xffffffffu;
+    static constexpr uint32_t kMaxSteps = 15;  ///< more looks at connections: not cacheable
 
     uint32_t n_words;
     uint32_t open;         ///< index of the section being written
     uint32_t last_packet;  ///< index of the last kPacketSection word, kNoSection
     uint32_t n_flows;
     uint8_t n_crossed;
+    uint8_t n_steps;
     bool cacheable;
+    bool needs_whole;  ///< a fragment met conntrack: forget the program, wait for the rest
+    CtStep steps[kMaxSteps];
     uint32_t crossed[limits::kMaxCrossed];  ///< datapath indexes
     void (*flush)(void* owner, ProgramBuffer* buffer);
     void* owner;
@@ -125,7 +148,9 @@ struct ProgramBuffer {
         last_packet = kNoSection;
         n_flows = 0;
         n_crossed = 0;
+        n_steps = 0;
         cacheable = true;
+        needs_whole = false;
     }
     void spill() {
         flush(owner, this);
@@ -155,13 +180,20 @@ struct ProgramBuffer {
         }
         crossed[n_crossed++] = datapath;
     }
+    void depend(const CtStep& step) {
+        if (n_steps == kMaxSteps) {
+            cacheable = false;
+            return;
+        }
+        steps[n_steps++] = step;
+    }
     /// Starts a section; then put() up to kMaxSection words and end_section().
-    void begin_section(Act kind) {
+    void begin_section(Act kind, uint16_t behind = 0) {
         if (SLUICE_UNLIKELY(n_words + kMaxSection > kWords)) {
             spill();
         }
         open = n_words;
-        put(act::word(kind));
+        put(act::word(kind, 0, behind));
     }
     void put(uint64_t word) { words[n_words++] = word; }
     void end_section() {

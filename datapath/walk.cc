@@ -44,10 +44,15 @@ void Walker<kTrace>::drop(Drop reason) {
 
 template <bool kTrace>
 void Walker<kTrace>::start(const PacketKey& key, const WalkStart& start) {
+    key_ = &key;
     f_.datapath = start.datapath;
+    f_.ct = nullptr;
+    f_.made = nullptr;
+    f_.ct_depth = 0;
+    f_.n_made = 0;
     f_.n_prefix = 0;
     f_.queue = Frame::kNoQueue;
-    f_.meter_rate = 0;
+    f_.n_meters = 0;
     f_.reentries = 0;
     std::memset(f_.s.w, 0, kSlotEthSrc * sizeof f_.s.w[0]);
     std::memset(f_.written, 0, sizeof f_.written);
@@ -157,11 +162,6 @@ const Instr* Walker<kTrace>::exec(const Instr* i, const Instr* end, unsigned sid
         case Op::kCtOriginal:
         case Op::kChkLbHairpin:
         case Op::kChkLbHairpinReply:
-        case Op::kCommitLbAff:
-        case Op::kChkLbAff:
-        case Op::kCommitEcmpNh:
-        case Op::kChkEcmpNh:
-        case Op::kChkEcmpNhMac:
             if (!exec_ct(i, side)) {
                 *went = true;
                 return nullptr;
@@ -252,8 +252,11 @@ void Walker<kTrace>::transform(const Instr* i, unsigned side) {
         bool went = false;
         if (!transform_state(static_cast<Transform>(i->a), &f_)) {
             drop(Drop::k_not_answered);
-        } else if (const Instr* jump = exec(i + 1, i + 1 + i->d, side, &went)) {
-            run(jump->a, jump->d);
+        } else {
+            make_facts(static_cast<Transform>(i->a), saved.s);
+            if (const Instr* jump = exec(i + 1, i + 1 + i->d, side, &went)) {
+                run(jump->a, jump->d);
+            }
         }
     }
     f_ = saved;
@@ -305,12 +308,18 @@ bool Walker<kTrace>::exec_data(const Instr& i) {
         return true;
     case Op::kSetQueue: f_.queue = i.d; return true;
     case Op::kSetMeter:
-        f_.meter_rate = i.d;
-        f_.meter_burst = i.e;
-        f_.meter_flow = flow_;
-        return true;
+    case Op::kCommitLbAff:
+    case Op::kChkLbAff:
+    case Op::kCommitEcmpNh:
+    case Op::kChkEcmpNh:
+    case Op::kChkEcmpNhMac:
+    case Op::kFwdGroup:
+    case Op::kGetRemoteFdb:
+    case Op::kChkEvpnArp:
+    case Op::kFloodRemote:
+    case Op::kMacCacheUse: return exec_memory(i);
     case Op::kBuffer: buffer(i); return true;
-    case Op::kCtClear: std::memset(&f_.s.w[kSlotCtState], 0, 6 * sizeof(uint32_t)); return true;
+    case Op::kCtClear: forget_ct(); return true;
     default: lookup(f_, i, &f_); return true;
     }
 }

@@ -8,7 +8,8 @@
 // back after. What an action wrote into a header field is noted bit by bit (Frame::written),
 // because "written" and "different from this packet's value" are not the same for the next packet
 // that hits the cached program.
-// Cost. One Walker is some 4 KB of stack; nested outputs add one Frame each.
+// Cost. One Walker is some 4 KB of stack that is used (and room for trails, which only conntrack
+// uses); nested outputs add one Frame each.
 // Threads. The worker's own.
 #pragma once
 
@@ -17,6 +18,7 @@
 #include "datapath/program.h"
 #include "datapath/stages.h"
 #include "datapath/trace.h"
+#include "datapath/walk_ct.h"
 #include "datapath/walk_env.h"
 #include "lib/program/pipeline.h"
 #include "lib/program/state.h"
@@ -33,12 +35,16 @@ struct Frame {
     const Datapath* datapath;
     uint32_t n_prefix;    ///< words of Walker::prefix in force
     uint32_t queue;       ///< set_queue, kNoQueue
-    uint32_t meter_rate;  ///< set_meter kbit/s, 0 none
-    uint32_t meter_burst;
-    uint32_t meter_flow;
+    const CtTrail* ct;        ///< what conntrack has made of the packet; null: nothing
+    const PacketFacts* made;  ///< of a packet that a transform made; null: it came in
+    uint16_t ct_depth;        ///< trails in use up to here
+    uint8_t n_made;           ///< facts made up to here
     uint16_t reentries;  ///< patch ports crossed on this path
+    uint8_t n_meters;    ///< set_meter() passed on this path: what follows stands behind them
 
     static constexpr uint32_t kNoQueue = 0xffffffffu;
+    static constexpr unsigned kMaxMeters = 16;  ///< more share the last number
+    uint16_t meters() const { return static_cast<uint16_t>((1u << n_meters) - 1); }
     void write(unsigned slot, uint32_t mask, uint32_t value) {
         s.w[slot] = (s.w[slot] & ~mask) | (value & mask);
         if (slot >= kFirstHeaderSlot && slot < kSlotPktLen) {
@@ -71,6 +77,8 @@ void emit_drop(const Frame& frame, Drop reason, uint32_t flow, ProgramBuffer* ou
 void emit_punt(const Frame& frame, const Prefix& prefix, const PuntPlace& place, const Instr& instr,
                uint32_t flow, ProgramBuffer* out);
 void emit_message(const Frame& frame, const Instr& instr, uint32_t flow, ProgramBuffer* out);
+/// Takes tokens once; what follows on the path is done if there were enough.
+void emit_meter(const Instr& instr, uint32_t flow, Frame* frame, ProgramBuffer* out);
 
 // walk_lookup.cc: instructions that look something up.
 void lookup(const Frame& frame, const Instr& instr, Frame* result);
@@ -79,6 +87,10 @@ void lookup(const Frame& frame, const Instr& instr, Frame* result);
 /// Makes the State that of the packet which replaces the current one. False: it is not a packet that
 /// the action answers, nothing is made.
 bool transform_state(Transform what, Frame* frame);
+/// What conntrack is to know of the new packet: `before` is the State that was replaced, `old` its
+/// facts. Type and code of an ICMP error are the State's by the time that somebody asks.
+void transform_facts(Transform what, const State& before, const PacketFacts& old,
+                     PacketFacts* facts);
 
 // port_security.cc
 /// True when the packet violates the port's security.
@@ -97,6 +109,9 @@ public:
 
 private:
     static constexpr unsigned kMaxTotalReentries = 1u << 16;  ///< of all copies of one packet
+    static constexpr unsigned kMaxTrails = 64;  ///< conntrack steps of one path
+    static constexpr unsigned kMaxMade = 4;     ///< transforms of one path that conntrack sees
+    static constexpr unsigned kCtWords = kSlotEthSrc - kSlotCtState;
 
     // walk.cc
     void run(unsigned side, unsigned table);
@@ -126,10 +141,43 @@ private:
     bool punt(const Instr* i, const Instr* end);
     void buffer(const Instr& i);
 
+    // walk_memory.cc
+    /// Steps that remember or recall something, and those of EVPN. False when the path ends.
+    bool exec_memory(const Instr& i);
+    void memory_bit(const Instr& i, bool value) {
+        f_.write(i.e, 1u << i.f, static_cast<uint32_t>(value) << i.f);
+    }
+    bool set_meter(const Instr& i);
+    void check_affinity(const Instr& i);
+    void check_evpn_arp(const Instr& i);
+    void choose_forward(const Instr& i);
+    void flood_remote();
+    void use_mac(const Instr& i);
+
     // walk_ct.cc
     /// Steps of conntrack and load balancing; the nested block of kCtCommit follows `i`. False when
     /// the packet was dropped.
     bool exec_ct(const Instr* i, unsigned side);
+    bool track(const CtRequest& request);
+    void ask(const CtRequest& request, CtTrail* trail);
+    bool replay(const CtRequest& request, CtTrail* trail);
+    void translate(CtTrail* trail);
+    void depend(const CtView& view);
+    bool commit(const Instr& i, unsigned side);
+    void forget_ct();
+    void make_facts(Transform what, const State& before);
+    CtTrail* next_trail();
+    const PacketFacts& packet_facts();
+    uint16_t zone_of(uint8_t zone, unsigned side) const;
+    CtTuple tuple_of(const CtTrail& trail, uint16_t zone) const;
+    bool has_own_ports() const;
+
+    // walk_lb.cc
+    bool balance(const Instr& i, unsigned side);
+    bool snat_to_vip(const Instr& i, unsigned side);
+    void check_hairpin(const Instr& i);
+    void original(const Instr& i);
+    const CtTuple* original_tuple() const;
 
     void record(TraceRecord::Kind kind, uint32_t target = 0, uint32_t count = 0);
 
@@ -137,6 +185,7 @@ private:
     const WalkEnv& env_;
     ProgramBuffer& out_;
     Trace* trace_;
+    const PacketKey* key_ = nullptr;
     Frame f_;
     uint32_t flow_ = kNoFlow;  ///< of the rule that runs
     unsigned depth_ = 0;
@@ -145,6 +194,11 @@ private:
     uint32_t sp_ = 0;
     uint32_t stack_[limits::kMaxStack];
     Prefix prefix_;
+    bool have_facts_ = false;
+    unsigned replayed_ = 0;  ///< steps of env_.replay that are done
+    PacketFacts facts_;
+    PacketFacts made_[kMaxMade];
+    alignas(CtTrail) unsigned char trails_[kMaxTrails * sizeof(CtTrail)];
 };
 
 }  // namespace sluice

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "datapath/walk.h"
@@ -113,17 +114,42 @@ uint32_t append_set128(const Frame& f, Target target, unsigned slot, uint64_t* w
     return 5;
 }
 
+/// Translations of what State has no words for. The quoted packet comes last: after it all checksums
+/// are made anew.
+uint32_t append_icmp(const CtTrail& ct, uint64_t* words) {
+    uint32_t n = 0;
+    if (ct.id_changed) {
+        words[n++] = act::word(Act::kIcmpId, 0, 0, ct.icmp_id);
+    }
+    if (ct.inner_changed) {
+        const CtTuple& t = ct.inner;
+        words[n++] = act::word(Act::kInnerNat, t.is_v6, 0,
+                               uint32_t{t.src_port} << 16 | t.dst_port);
+        for (const uint32_t* ip : {t.src, t.dst}) {
+            words[n++] = wire_pair(ip[0], ip[1]);
+            words[n++] = wire_pair(ip[2], ip[3]);
+        }
+    }
+    return n;
+}
+
 void begin_packet(const Frame& f, const Prefix& prefix, ProgramBuffer* out) {
-    out->begin_section(Act::kPacketSection);
+    out->begin_section(Act::kPacketSection, f.meters());
     std::memcpy(out->words + out->n_words, prefix.words, f.n_prefix * sizeof(uint64_t));
     out->n_words += f.n_prefix;
     out->n_words += append_sets(f, out->words + out->n_words);
     if (f.queue != Frame::kNoQueue) {
         out->put(act::word(Act::kQueue, 0, 0, f.queue));
     }
-    if (f.meter_rate) {
-        out->put(act::word(Act::kMeter, 0, 0, f.meter_rate));
-        out->put(uint64_t{f.meter_flow} << 32 | f.meter_burst);
+}
+
+Message::Kind kind_of(const Instr& i) {
+    switch (i.op) {
+    case Op::kPutArp: return Message::Kind::kPutArp;
+    case Op::kPutNd: return Message::Kind::kPutNd;
+    case Op::kMacCacheUse:
+        return i.b == kSlotIp4Src ? Message::Kind::kMacUse4 : Message::Kind::kMacUse6;
+    default: return Message::Kind::kPutFdb;
     }
 }
 
@@ -140,6 +166,9 @@ uint32_t append_sets(const Frame& f, uint64_t* words) {
     }
     for (const auto& field : kFields128) {
         n += append_set128(f, field.target, field.slot, words + n);
+    }
+    if (SLUICE_UNLIKELY(f.ct && f.ct->changes_bytes())) {
+        n += append_icmp(*f.ct, words + n);
     }
     return n;
 }
@@ -163,7 +192,7 @@ void emit_tunnel(const Frame& f, const Prefix& prefix, uint32_t tunnel, ProgramB
 }
 
 void emit_drop(const Frame& f, Drop reason, uint32_t flow, ProgramBuffer* out) {
-    out->begin_section(Act::kSideSection);
+    out->begin_section(Act::kSideSection, f.meters());
     out->put(act::word(Act::kDrop, static_cast<uint8_t>(reason), 0, flow));
     out->put(place(f));
     out->end_section();
@@ -175,7 +204,8 @@ void emit_punt(const Frame& f, const Prefix& prefix, const PuntPlace& place, con
     const uint32_t meter = spec && spec->meter != kNoMeter ? spec->meter + 1 : 0;
     begin_packet(f, prefix, out);
     out->put(act::word(Act::kPunt, i.a, static_cast<uint16_t>(meter), i.d));
-    out->put(uint64_t{flow} << 32 | uint32_t{place.side} << 24 | uint32_t{place.table} << 16 |
+    out->put(uint64_t{flow} << 32 | uint32_t{i.b == kPuntCopies} << 31 |
+             uint32_t{place.side} << 24 | uint32_t{place.table} << 16 |
              uint32_t{place.slot} << 8 | place.bit);
     static_assert(kLogicalSlots % 2 == 0);
     for (unsigned slot = 0; slot < kLogicalSlots; slot += 2) {
@@ -184,19 +214,29 @@ void emit_punt(const Frame& f, const Prefix& prefix, const PuntPlace& place, con
     out->end_section();
 }
 
+void emit_meter(const Instr& i, uint32_t flow, Frame* f, ProgramBuffer* out) {
+    const unsigned number = std::min<unsigned>(f->n_meters, Frame::kMaxMeters - 1);
+    out->begin_section(Act::kSideSection, f->meters());
+    out->put(act::word(Act::kMeter, static_cast<uint8_t>(number), 0, i.d));
+    out->put(uint64_t{flow} << 32 | i.e);
+    out->put(place(*f));
+    // A packet that replaced the one received has its own length, and is never cached.
+    out->put(f->n_prefix ? f->s.w[kSlotPktLen] : 0);
+    out->end_section();
+    f->n_meters = static_cast<uint8_t>(number + 1);
+}
+
 void emit_message(const Frame& f, const Instr& i, uint32_t flow, ProgramBuffer* out) {
-    const auto kind = i.op == Op::kPutArp  ? Message::Kind::kPutArp
-                      : i.op == Op::kPutNd ? Message::Kind::kPutNd
-                                           : Message::Kind::kPutFdb;
+    const auto kind = kind_of(i);
     uint64_t ip[2] = {0, 0};
-    if (i.op == Op::kPutArp) {
+    if (kind == Message::Kind::kPutArp || kind == Message::Kind::kMacUse4) {
         ip[0] = htonl(f.s.w[i.b]);
-    } else if (i.op == Op::kPutNd) {
+    } else if (kind != Message::Kind::kPutFdb) {
         ip[0] = wire_pair(f.s.w[i.b], f.s.w[i.b + 1]);
         ip[1] = wire_pair(f.s.w[i.b + 2], f.s.w[i.b + 3]);
     }
     const unsigned mac_slot = i.op == Op::kPutFdb ? i.b : i.c;
-    out->begin_section(Act::kSideSection);
+    out->begin_section(Act::kSideSection, f.meters());
     out->put(act::word(Act::kMessage, static_cast<uint8_t>(kind)));
     out->put(uint64_t{f.datapath->key} << 32 | f.s.w[i.a]);
     out->put(flow);

@@ -19,15 +19,20 @@ namespace sluice {
 class LbAffinity;  // datapath/lb_affinity.h
 class EcmpMemory;  // datapath/ecmp_memory.h
 class MeterTable;  // datapath/meter.h
+struct CtReplay;   // datapath/walk_ct.h
+struct PacketKey;
 struct PuntMeta;
 
 struct WalkEnv {
     Conntrack* conntrack = nullptr;
     LbAffinity* affinity = nullptr;
     EcmpMemory* ecmp = nullptr;
+    MeterTable* meters = nullptr;
     const rte_mbuf* packet = nullptr;    ///< as received
     const PuntMeta* resume = nullptr;    ///< WalkStart::Kind::kResume
-    const PacketFacts* facts = nullptr;  ///< given for reassembled fragments; else read when needed
+    const PacketFacts* facts = nullptr;  ///< of the whole of a fragmented packet; else read then
+    const PacketKey* whole = nullptr;    ///< then: the key of its first fragment
+    CtReplay* replay = nullptr;          ///< then: what conntrack says to all its fragments
     uint64_t now_ms = 0;
     uint32_t random = 0;  ///< new for every packet, for sample()
 };

@@ -22,7 +22,7 @@ void Walker<kTrace>::output(bool remote) {
     }
     const Frame saved = f_;
     const uint32_t flow = flow_;
-    if (key < kFirstGroupKey) {
+    if (key < kFirstGroupKey || (key & Evpn::kVtepBit)) {
         output_port(key, remote, false);
     } else if (const Group* const* group = f_.datapath->groups.find(key)) {
         output_group(**group, remote);
@@ -156,6 +156,7 @@ void Walker<kTrace>::reenter(const LogicalPort& port) {
     const uint32_t flow = flow_;
     ++f_.reentries;
     ++total_reentries_;
+    forget_ct();
     const uint32_t mark = f_.s.w[kSlotPktMark];
     std::memset(f_.s.w, 0, kSlotEthSrc * sizeof(uint32_t));
     f_.s.w[kSlotPktMark] = mark;
@@ -169,6 +170,10 @@ void Walker<kTrace>::reenter(const LogicalPort& port) {
     flow_ = flow;
 }
 
+template bool Walker<false>::from_localport() const;
+template bool Walker<true>::from_localport() const;
+template void Walker<false>::output_members(const std::vector<uint32_t>&, bool);
+template void Walker<true>::output_members(const std::vector<uint32_t>&, bool);
 template void Walker<false>::output(bool);
 template void Walker<true>::output(bool);
 template void Walker<false>::logical_to_physical();

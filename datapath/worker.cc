@@ -43,6 +43,9 @@ bool begin_turn(WorkerCtx& ctx) {
         ctx.now = rte_rdtsc();
     }
     ctx.now_ms = ctx.now / ctx.cycles_per_ms;
+    if (ctx.config.skipped_ms) {
+        ctx.now_ms += ctx.config.skipped_ms->load(std::memory_order_relaxed);
+    }
     if (SLUICE_UNLIKELY(!ctx.pipeline || !ctx.ports)) {
         return false;
     }
@@ -81,6 +84,15 @@ unsigned take_injected(WorkerCtx& ctx) {
         forward_items(ctx);
     }
     return n;
+}
+
+/// A little at a time, so that no burst waits for it.
+void sweep_connections(WorkerCtx& ctx) {
+    constexpr unsigned kBudget = 16;
+    if (Conntrack* const table = ctx.config.conntrack) {
+        table->sweep(ctx.config.id, ctx.now_ms, kBudget);
+        table->fragments(ctx.config.id).expire(ctx.now_ms, kBudget);
+    }
 }
 
 void sweep_counters(WorkerCtx& ctx) {
@@ -138,6 +150,13 @@ Result<std::unique_ptr<Worker>> Worker::create(const WorkerConfig& config) {
     for (uint64_t& key : ctx->hash_keys) {
         key = split_mix(&state) | 1;
     }
+    if (!config.memories) {
+        ctx->own_memories = std::make_unique<SharedMemories>(config.hash_seed);
+    }
+    SharedMemories& memories = config.memories ? *config.memories : *ctx->own_memories;
+    ctx->affinity = &memories.affinity;
+    ctx->ecmp = &memories.ecmp;
+    ctx->meters = &memories.meters;
     ctx->sweep_cycles = rte_get_tsc_hz() / 2 / kSweepSteps;
     if (!ctx->cache.init(config.cache_entries, ctx->hash_keys)) {
         return Error{"no memory for a flow cache of " + std::to_string(config.cache_entries) +
@@ -187,6 +206,7 @@ unsigned Worker::run_once() {
         }
         flush_transmit(ctx);
     }
+    sweep_connections(ctx);
     sweep_counters(ctx);
     ctx.pipeline = nullptr;
     ctx.ports = nullptr;
@@ -204,6 +224,7 @@ void Worker::process_burst(rte_mbuf** pkts, unsigned n, PortId port) {
         }
         flush_transmit(ctx);
     }
+    sweep_connections(ctx);
     sweep_counters(ctx);
     ctx.pipeline = nullptr;
     ctx.ports = nullptr;

@@ -8,12 +8,16 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 
 #include "datapath/cache.h"
+#include "datapath/conntrack/fragments.h"
 #include "datapath/drop_ring.h"
-#include "datapath/meter.h"
+#include "datapath/mac_uses.h"
 #include "datapath/program.h"
+#include "datapath/shared_memories.h"
 #include "datapath/stages.h"
+#include "datapath/walk_ct.h"
 #include "datapath/worker.h"
 
 namespace sluice {
@@ -50,13 +54,20 @@ struct WorkerCtx {
     FlowCache cache;
     uint64_t next_sweep = 0;
     uint64_t sweep_cycles = 0;  ///< between two steps of the sweep
-    Meters meters;
+    LbAffinity* affinity = nullptr;
+    EcmpMemory* ecmp = nullptr;
+    MeterTable* meters = nullptr;
+    std::unique_ptr<SharedMemories> own_memories;  ///< when the composer gave none
+    uint16_t closed_meters = 0;  ///< of the packet in apply: meters that had no tokens for it
+    MacUses mac_uses;
     uint16_t next_ip_id = 1;  ///< of outer headers that may be fragmented
 
     unsigned n_items = 0;
     Item items[kMaxItems];
     ProgramBuffer program;
     rte_mbuf* walking = nullptr;  ///< whose program is being made, for spill
+    FragTable::Done whole;        ///< a packet whose fragments are all there
+    CtReplay replay;              ///< what conntrack said of it
 
     unsigned n_touched = 0;
     uint16_t touched[limits::kMaxPorts];  ///< ports with frames in tx

@@ -18,16 +18,7 @@ constexpr bool one_of = (std::is_same_v<T, List> || ...);
 /// Why a packet that meets this action is dropped; k_none when the action can be executed.
 template <typename T>
 constexpr Drop not_executable() {
-    if constexpr (one_of<T, lang::CtNext, lang::CtCommitV1, lang::CtCommitV2, lang::CtCommitToZone,
-                         lang::CtStateSave, lang::CtOrigNwDst, lang::CtOrigIp6Dst,
-                         lang::CtOrigTpDst, lang::CtOrigProto>) {
-        return Drop::k_action_ct;
-    } else if constexpr (one_of<T, lang::CtDnat, lang::CtSnat, lang::CtDnatInCzone,
-                                lang::CtSnatInCzone, lang::CtCommitNat, lang::CtSnatToVip>) {
-        return Drop::k_action_nat;
-    } else if constexpr (one_of<T, lang::CtLb, lang::CtLbMark, lang::CtLbMarkLocal,
-                                lang::ChkLbHairpin, lang::ChkLbHairpinReply, lang::CommitLbAff,
-                                lang::ChkLbAff>) {
+    if constexpr (one_of<T, lang::CommitLbAff, lang::ChkLbAff>) {
         return Drop::k_action_lb;
     } else if constexpr (one_of<T, lang::CommitEcmpNh, lang::ChkEcmpNhMac, lang::ChkEcmpNh>) {
         return Drop::k_action_ecmp;
@@ -48,21 +39,7 @@ void ActionLowering::block(const lang::ActionList& list) {
         return;
     }
     for (const lang::Action& action : list.actions) {
-        Drop why = Drop::k_none;
-        std::visit(
-            [&](const auto& node) {
-                using T = std::decay_t<decltype(node)>;
-                if constexpr (not_executable<T>() != Drop::k_none) {
-                    why = not_executable<T>();
-                } else {
-                    lower(node);
-                }
-            },
-            action.node);
-        if (why != Drop::k_none) {
-            drop(why);  // the path ends here, so the rest of the block is never run
-            return;
-        }
+        std::visit([&](const auto& node) { lower(node); }, action.node);
     }
 }
 
@@ -132,6 +109,7 @@ void ActionLowering::lower(const lang::Select& node) {
     Instr i{Op::kSelect};
     i.a = at.slot;
     i.c = at.bit;
+    i.d = hash_bits(node.hash_fields);
     i.e = dst.width;
     i.f = static_cast<uint32_t>(code_.selects.size());
     code_.instrs.push_back(i);

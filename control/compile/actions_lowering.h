@@ -128,8 +128,47 @@ private:
     void lower(const lang::OvnFieldLoad& node);
     void lower(const lang::OvnFieldMove& node);
 
+    // actions_lower_misc.cc
+    static uint16_t hash_bits(const std::vector<std::string>& fields);
+    void lower(const lang::CommitLbAff& node);
+    void lower(const lang::ChkLbAff& n) { result_bit(&emit(Op::kChkLbAff), n.dst); }
+    void lower(const lang::CommitEcmpNh& node);
+    void lower(const lang::ChkEcmpNh& n) { result_bit(&emit(Op::kChkEcmpNh), n.dst); }
+    void lower(const lang::ChkEcmpNhMac& n) { result_bit(&emit(Op::kChkEcmpNhMac), n.dst); }
+    void lower(const lang::FwdGroup& node);
+    void lower(const lang::GetRemoteFdb& node);
+    void lower(const lang::ChkEvpnArp& node);
+    void lower(const lang::FloodRemote&) { emit(Op::kFloodRemote); }
+
     // actions_lower_ct.cc
+    void ct_look(uint8_t zone, bool nat);
+    Instr& ct_commit(uint8_t zone, bool recirculates, const CtCommitArgs& args);
+    void ct_nat(CtZone zone, CtNat kind, const lang::Nat& node, lang::Span span);
+    void ct_original(CtOriginal what, unsigned width, const lang::FieldUse& dst);
+    void balance(const lang::LoadBalance& node, bool in_mark, bool only_local);
     void lower(const lang::CtClear&) { emit(Op::kCtClear); }
+    void lower(const lang::CtNext& node);
+    void lower(const lang::CtCommitV1& node);
+    void lower(const lang::CtCommitV2& node);
+    void lower(const lang::CtCommitToZone& node);
+    void lower(const lang::CtCommitNat& node);
+    void lower(const lang::CtDnat& node) { ct_nat(CtZone::kDnat, CtNat::kDst, node, {}); }
+    void lower(const lang::CtSnat& node) { ct_nat(CtZone::kSnat, CtNat::kSrc, node, {}); }
+    void lower(const lang::CtDnatInCzone& n) { ct_nat(CtZone::kCommon, CtNat::kDst, n, {}); }
+    void lower(const lang::CtSnatInCzone& n) { ct_nat(CtZone::kCommon, CtNat::kSrc, n, {}); }
+    void lower(const lang::CtLb& node) { balance(node, false, false); }
+    void lower(const lang::CtLbMark& node) { balance(node, true, false); }
+    void lower(const lang::CtLbMarkLocal& node) { balance(node, true, true); }
+    void lower(const lang::CtSnatToVip& node);
+    void lower(const lang::CtStateSave& node);
+    void lower(const lang::CtOrigNwDst& n) { ct_original(CtOriginal::kIp4Dst, 32, n.dst); }
+    void lower(const lang::CtOrigIp6Dst& n) { ct_original(CtOriginal::kIp6Dst, 128, n.dst); }
+    void lower(const lang::CtOrigTpDst& n) { ct_original(CtOriginal::kL4Dst, 16, n.dst); }
+    void lower(const lang::CtOrigProto& n) { ct_original(CtOriginal::kProto, 8, n.dst); }
+    void lower(const lang::ChkLbHairpin& n) { result_bit(&emit(Op::kChkLbHairpin), n.dst); }
+    void lower(const lang::ChkLbHairpinReply& n) {
+        result_bit(&emit(Op::kChkLbHairpinReply), n.dst);
+    }
 
     void get(Op op, const lang::MacLookup& node) {
         Instr i{op};

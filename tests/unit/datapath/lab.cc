@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <rte_cycles.h>
 #include <rte_mempool.h>
 
 #include <algorithm>
@@ -93,13 +94,29 @@ Lab::Lab(uint32_t cache_entries, unsigned n_ports, uint16_t mtu) {
     config.cache_entries = cache_entries;
     config.hash_seed = 42;
     config.manual_clock = true;
+    ConntrackConfig connections;
+    connections.max_connections = 4096;
+    connections.max_fragments_kb = 1024;
+    connections.seed = 42;
+    connections.min_fragment_ip4 = 0;
+    connections.min_fragment_ip6 = 0;
+    conntrack = std::move(Conntrack::create(connections)).value();
+    config.conntrack = conntrack.get();
     worker = std::move(Worker::create(config)).value();
+    wait_ms(0);
 }
 
 Lab::~Lab() {
     rcu.offline(kReader);
     worker.reset();
+    conntrack.reset();
     rcu.synchronize();
+}
+
+void Lab::wait_ms(uint64_t ms) {
+    now_ms += ms;
+    worker->set_time(now_ms * (rte_get_tsc_hz() / 1000));
+    worker->run_once();
 }
 
 void Lab::publish(World& world) {

@@ -83,7 +83,32 @@ void read_operands(SlotMask* m, const Instr& i) {
     case Op::kCheckInPortSec:
     case Op::kCheckOutPortSec: read_range(m, kSlotEthSrc, kSlotPktLen - kSlotEthSrc); break;
     case Op::kCheckPktLarger: m->w[kSlotPktLen] = ~0u; break;
-    case Op::kSelect: m->w[kSlotFlowHash] = ~0u; break;
+    case Op::kSelect:
+        if (i.d) {
+            read_range(m, kSlotEthSrc, kSlotTcpFlags - kSlotEthSrc);
+            break;
+        }
+        [[fallthrough]];
+    case Op::kFwdGroup: m->w[kSlotFlowHash] = ~0u; break;
+    case Op::kMacCacheUse:
+    case Op::kGetRemoteFdb:
+    case Op::kChkEvpnArp: read_range(m, kSlotEthSrc, kSlotIp6Label - kSlotEthSrc); break;
+    case Op::kCtNext:
+    case Op::kCtCommit:
+    case Op::kCtLb:
+    case Op::kCtSnatToVip:
+    case Op::kChkLbHairpin:
+    case Op::kChkLbHairpinReply:
+        read_range(m, kSlotIp4Src, 1);
+        read_range(m, kSlotIp4Dst, 1);
+        read_range(m, kSlotIp6Src, 8);
+        m->w[kSlotIpProto] |= 0xff;
+        m->w[kSlotIpFrag] |= 3;
+        m->w[kSlotL4Src] |= 0xffff;
+        m->w[kSlotL4Dst] |= 0xffff;
+        m->w[kSlotFlowHash] = ~0u;
+        m->w[kSlotUses] |= uses::kConntrack;
+        break;
     default: break;
     }
 }
@@ -229,6 +254,12 @@ public:
         dp->index = index;
         dp->generation = model.generation;
         dp->neighbors = std::make_shared<const Neighbors>(model.neighbors);
+        dp->dnat_zone = model.dnat_zone;
+        dp->snat_zone = model.snat_zone;
+        dp->common_zone = model.common_zone;
+        dp->hairpins = model.hairpins;
+        dp->is_switch = model.is_switch;
+        dp->evpn = model.evpn;
         const Table* empty = &keep(make_table({}))->table;
         for (auto& side : dp->tables) {
             side.fill(empty);
@@ -300,6 +331,7 @@ std::unique_ptr<const Pipeline> World::build() {
     p->physical_generation = std::min(physical_generation, sequence);
     p->legacy_geneve_rx = legacy_geneve_rx;
     p->pkt_lens = pkt_lens;
+    p->meters = meters;
     p->flow_count = flows;
     Builder builder(*this, p.get());
     std::vector<std::pair<uint32_t, const Datapath*>> by_key;

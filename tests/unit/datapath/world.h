@@ -13,6 +13,7 @@
 #include <set>
 #include <vector>
 
+#include "datapath/conntrack/conntrack.h"
 #include "datapath/worker.h"
 #include "lib/program/pipeline.h"
 #include "lib/program/ports.h"
@@ -51,10 +52,16 @@ struct Row {
 struct DatapathModel {
     uint32_t key = 0;
     uint64_t generation = 0;
+    bool is_switch = true;
+    uint16_t dnat_zone = 0;
+    uint16_t snat_zone = 0;
+    uint16_t common_zone = 0;
+    std::shared_ptr<const LbHairpins> hairpins;
     std::map<std::pair<unsigned, unsigned>, std::vector<Row>> tables;  ///< by side and number
     std::map<uint32_t, LogicalPort> ports;
     std::map<uint32_t, Group> groups;
     Neighbors neighbors;
+    std::shared_ptr<const Evpn> evpn;
 };
 
 struct EntryModel {
@@ -83,6 +90,7 @@ public:
     std::map<PortId, Underlay> underlays;
     std::vector<Tunnel> tunnels;
     std::vector<uint32_t> pkt_lens;
+    std::vector<std::shared_ptr<const MeterSpec>> meters;
     std::set<PortId> no_tags;  ///< localnet: untagged entries take untagged frames only
     uint64_t physical_generation = 0;
     uint64_t sequence = 0;
@@ -100,7 +108,8 @@ private:
 /// What the bits that a rule's tests and code look at are.
 SlotMask reads_of(const Row& row);
 
-/// A worker on in-memory ports: frames sent to port i are in sent[i].
+/// A worker on in-memory ports: frames sent to port i are in sent[i]. Its connection table is small,
+/// takes fragments of any size, and is the same in every Lab that sees the same packets.
 class Lab {
 public:
     explicit Lab(uint32_t cache_entries = 1024, unsigned n_ports = 8, uint16_t mtu = 1500);
@@ -116,6 +125,8 @@ public:
     uint64_t drops(Drop reason) const { return counters->get(reason); }
     uint64_t count(Counter counter) const { return counters->get(counter); }
     uint64_t flow_packets(uint32_t flow);
+    /// Time passes, and what is over goes.
+    void wait_ms(uint64_t ms);
     /// Packets of the pools that are in use.
     unsigned in_use() const;
 
@@ -123,9 +134,11 @@ public:
     Published<Pipeline> pipeline{rcu};
     Published<PortTable> ports{rcu};
     std::unique_ptr<WorkerCounters> counters = std::make_unique<WorkerCounters>();
+    std::unique_ptr<Conntrack> conntrack;
     std::unique_ptr<Mailbox> mailbox;
     std::unique_ptr<Worker> worker;
     bool tx_stuck = false;  ///< ports take nothing
+    uint64_t now_ms = 1000;
     std::vector<std::unique_ptr<std::pair<Lab*, std::vector<Bytes>>>> sent;
 };
 

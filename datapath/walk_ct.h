@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// CtTrail: what conntrack has made of a packet so far, on one path of its walk.
+//
+// What. State has the ct_* words that flows look at; this is what Open vSwitch keeps in a packet's
+// metadata beside them: the zone and the state of the last step, the connection found, and values
+// in the packet's bytes for which State has no words (ICMP identifiers, the packet that an ICMP
+// error quotes, ports of later fragments), so that several translations add up.
+// Design. A step never changes a trail, it leaves the next one: copies of a packet go back to the
+// trail that they started from. All of a walk's trails lie in the Walker, unused ones untouched.
+// CtReplay: the fragments of one packet are walked one by one, but conntrack is asked once, by the
+// first; the others are told the same, as in Open vSwitch, where conntrack sees the whole packet.
+// Threads. The worker's own.
+#pragma once
+
+#include <cstdint>
+
+#include "datapath/conntrack/conntrack.h"
+#include "lib/program/action.h"
+
+namespace sluice {
+
+struct CtTrail {
+    CtView view;         ///< of the last step
+    uint32_t state = 0;  ///< ct_state with NAT; 0: not tracked, or no longer (ct_clear)
+    uint16_t zone = 0;
+    bool known = false;  ///< the next step of the zone need not look: `view` is its answer too
+
+    bool id_changed = false;
+    bool inner_changed = false;
+    uint16_t icmp_id = 0;
+    uint16_t ports[2] = {};  ///< source and destination, of fragments that have none themselves
+    CtTuple inner;           ///< the quoted packet as it reads now, zone 0
+
+    bool changes_bytes() const { return id_changed || inner_changed; }
+};
+
+/// What a step asks for.
+struct CtRequest {
+    Op op;
+    uint16_t zone;
+    bool nat;                    ///< translate as the connection says
+    bool recirculates;           ///< flows see the answer; else they see an untracked packet
+    const CtCommitArgs* commit;  ///< null: only look
+};
+
+struct CtReplay {
+    static constexpr unsigned kMaxSteps = 16;
+    struct Step {
+        Op op;
+        bool nat;
+        uint16_t zone;
+        CtTrail trail;
+    };
+    unsigned count = 0;
+    bool replays = false;  ///< false: this walk is the first and writes
+    Step steps[kMaxSteps];
+};
+
+}  // namespace sluice
