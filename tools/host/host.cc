@@ -44,6 +44,19 @@ Result<void> Host::open() {
     while (config_.hash_seed == 0) {
         (void)!getrandom(&config_.hash_seed, sizeof config_.hash_seed, 0);
     }
+    memories_ = std::make_unique<SharedMemories>(config_.hash_seed);
+    if (config_.connections) {
+        ConntrackConfig settings;
+        settings.max_connections = config_.connections;
+        settings.max_fragments_kb = config_.fragments_kb;
+        settings.seed = config_.hash_seed;
+        settings.workers = config_.workers;
+        Result<std::unique_ptr<Conntrack>> conntrack = Conntrack::create(settings);
+        if (!conntrack) {
+            return conntrack.error();
+        }
+        conntrack_ = std::move(*conntrack);
+    }
     rcu_.register_reader(slow_path_reader());
     for (unsigned i = 0; i < config_.workers; ++i) {
         rcu_.register_reader(i);
@@ -65,6 +78,9 @@ Result<void> Host::open() {
         config.counters = counters_.back().get();
         config.copy_pool = copy_pool_;
         config.cache_entries = config_.cache_entries;
+        config.conntrack = conntrack_.get();
+        config.memories = memories_.get();
+        config.skipped_ms = &skipped_ms_;
         config.hash_seed = config_.hash_seed;
         config.manual_clock = config_.manual_clock;
         Result<std::unique_ptr<Worker>> worker = Worker::create(config);
@@ -80,6 +96,7 @@ Result<void> Host::open() {
 Host::~Host() {
     stop_threads();
     workers_.clear();
+    conntrack_.reset();  // holds fragments
     mailboxes_.clear();
     rcu_.reclaim();
     ports_.reset();

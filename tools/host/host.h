@@ -15,6 +15,8 @@
 #include <thread>
 #include <vector>
 
+#include "datapath/conntrack/conntrack.h"
+#include "datapath/shared_memories.h"
 #include "datapath/worker.h"
 #include "lib/base/result.h"
 #include "lib/mailbox/mailbox.h"
@@ -33,6 +35,8 @@ struct HostConfig {
     unsigned idle_sleep_us = 50;
     bool manual_clock = false;
     uint64_t hash_seed = 0;  ///< 0: random
+    uint32_t connections = 1u << 20;  ///< that conntrack can hold; 0: no conntrack
+    uint32_t fragments_kb = 16384;    ///< of packet buffers that may wait for the rest of a packet
     bool mailboxes = true;   ///< false: punts and messages are dropped and counted
 };
 
@@ -64,6 +68,10 @@ public:
     unsigned n_workers() const { return config_.workers; }
     Worker& worker(unsigned i) { return *workers_[i]; }
     const Worker& worker(unsigned i) const { return *workers_[i]; }
+    /// Null with 0 connections.
+    ConntrackControl* conntrack() { return conntrack_.get(); }
+    /// Connections see time pass by that much at once (tests).
+    void skip_time(uint64_t ms) { skipped_ms_.fetch_add(ms, std::memory_order_relaxed); }
     Mailbox* mailbox(unsigned i) { return mailboxes_.empty() ? nullptr : mailboxes_[i].get(); }
     const WorkerCounters& counters(unsigned i) const { return *counters_[i]; }
     uint64_t total(Counter counter) const;
@@ -84,6 +92,9 @@ private:
     rte_mempool* copy_pool_ = nullptr;
     Published<Pipeline> pipeline_;
     Published<PortTable> port_table_;
+    std::unique_ptr<Conntrack> conntrack_;
+    std::unique_ptr<SharedMemories> memories_;
+    std::atomic<uint64_t> skipped_ms_{0};  ///< control writes, workers read
     std::vector<std::unique_ptr<Mailbox>> mailboxes_;
     std::vector<std::unique_ptr<WorkerCounters>> counters_;
     std::vector<std::unique_ptr<Worker>> workers_;

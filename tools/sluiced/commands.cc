@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <cstdlib>
+
 #include "pmd/dummy.h"
 #include "tools/sluiced/app.h"
 
@@ -71,6 +73,10 @@ void add_dummy_commands(rpc::Server& server, App& app) {
     const auto add_address = [&app](const rpc::Args& args) {
         return text_of(app.control().add_address(args[0], args[1]));
     };
+    server.add("conntrack/skip-time", "MS", 1, 1, [&app](const rpc::Args& args) {
+        app.host().skip_time(std::strtoull(args[0].c_str(), nullptr, 10));
+        return Result<std::string>(std::string("OK"));
+    });
     server.add("netdev-dummy/ip4addr", "bridge|port IP/LEN", 2, 2, add_address);
     server.add("netdev-dummy/ip6addr", "bridge|port IP/LEN", 2, 2, add_address);
 }

@@ -73,6 +73,12 @@ po::options_description describe(Options* o, std::string* cores, std::vector<std
         "mbufs", po::value(&o->mbufs)->value_name("N"), "packet buffers (default 16384)")(
         "cache-entries", po::value(&o->cache_entries)->value_name("N"),
         "flow cache entries per worker, 0 turns the cache off (default 65536)")(
+        "conntrack-connections", po::value(&o->conntrack_connections)->value_name("N"),
+        "connections that can be tracked, about 300 bytes each when used (default 1048576)")(
+        "zones-file", po::value(&o->zones_file)->value_name("FILE"),
+        "where conntrack zones are remembered when there is no local database")(
+        "conntrack-fragments-kb", po::value(&o->conntrack_fragments_kb)->value_name("KB"),
+        "packet buffers that may wait for the rest of a fragmented packet (default 16384)")(
         "idle-sleep-us", po::value(&o->idle_sleep_us)->value_name("US"),
         "how long an idle worker sleeps at a time, 0 never (default 50)")(
         "eal", po::value(&o->eal)->composing()->value_name("ARG"),

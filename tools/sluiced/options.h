@@ -26,6 +26,7 @@ struct Options {
     std::vector<PortOption> ports;
     std::vector<std::string> neighbors;  ///< "PORT IP MAC"
     std::vector<std::string> routes;     ///< "PREFIX PORT [GATEWAY]"
+    std::string zones_file;              ///< conntrack zones without a local database; "": nowhere
 
     // Resources.
     unsigned workers = 1;
@@ -34,6 +35,8 @@ struct Options {
     bool huge = false;
     unsigned mbufs = 16384;
     unsigned cache_entries = 65536;
+    uint32_t conntrack_connections = 1u << 20;
+    uint32_t conntrack_fragments_kb = 16384;
     unsigned idle_sleep_us = 50;  ///< a worker that found nothing for a while sleeps; 0 never
     std::vector<std::string> eal;
 
