@@ -1,59 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
-// Meters: token buckets behind set_meter(), one per logical flow that asks for one.
+// MeterTable: the token buckets of all meters, shared by all workers.
 //
-// A worker polices what it forwards itself; a flow whose packets arrive on several workers gets the
-// rate on each. Buckets live in a small set-associative table, so an unused one is forgotten.
+// What. set_meter() has one meter per logical flow, however many datapaths share it; Meter rows
+// (MeterSpec) have one bucket a band. Semantics are those of Open vSwitch's userspace meters: time
+// counts in milliseconds, a bucket starts full, a burst of 0 is one second's worth, a packet that
+// a band lacks tokens for is dropped and takes nothing from that band, other bands are charged all
+// the same.
+// Design. A bucket is one 64-bit word that is changed by compare-and-swap: `level` is the virtual
+// time, in tokens, at which the bucket will be full (a virtual clock that ticks `rate` tokens a
+// millisecond). So refilling writes nothing and contention costs retries, never a packet too many.
+// Buckets live in sets of eight; one that is full says nothing that a new one would not, so it may
+// be taken for another meter, and meters need no deletion. When all of a set are in use, the one
+// nearest to full goes.
+// Cost. A take is a probe of two cache lines and one compare-and-swap.
+// Threads. Any number of workers. Making a bucket takes the set's spin byte for a few stores.
 #pragma once
 
-#include <array>
+#include <atomic>
 #include <cstdint>
+#include <memory>
+
+#include "lib/program/pipeline.h"
 
 namespace sluice {
 
-class Meters {
+class MeterTable {
 public:
-    /// Takes `bytes` from the bucket of `flow`. False: the packet exceeds rate and burst.
-    bool take(uint32_t flow, uint32_t rate_kbps, uint32_t burst_kbit, uint32_t bytes, uint64_t now,
-              uint64_t hz) {
-        Bucket* set = &buckets_[(flow * 0x9e3779b1u) % kSets * kWays];
-        Bucket* bucket = set;
-        for (unsigned i = 0; i < kWays; ++i) {
-            if (set[i].used && set[i].flow == flow) {
-                bucket = &set[i];
-                break;
-            }
-            if (!set[i].used || (bucket->used && set[i].last < bucket->last)) {
-                bucket = &set[i];
-            }
-        }
-        const uint64_t depth = uint64_t{burst_kbit ? burst_kbit : rate_kbps} * 1000;
-        if (!bucket->used || bucket->flow != flow) {
-            *bucket = Bucket{flow, true, now, depth};
-        }
-        const uint64_t elapsed = now - bucket->last;
-        const uint64_t full_after = rate_kbps ? depth * hz / (uint64_t{rate_kbps} * 1000) : 0;
-        bucket->tokens = elapsed >= full_after ? (rate_kbps ? depth : bucket->tokens)
-                                               : bucket->tokens + elapsed * rate_kbps / hz * 1000 +
-                                                     elapsed * rate_kbps % hz * 1000 / hz;
-        bucket->tokens = bucket->tokens < depth ? bucket->tokens : depth;
-        bucket->last = now;
-        if (bucket->tokens < uint64_t{bytes} * 8) {
-            return false;
-        }
-        bucket->tokens -= uint64_t{bytes} * 8;
-        return true;
-    }
+    /// Room for about this many meters that are busy at a time.
+    explicit MeterTable(uint32_t buckets = 32768);
+
+    /// set_meter() of logical flow `flow`. False: the packet is too much.
+    bool take_flow(uint32_t flow, uint32_t rate_kbps, uint32_t burst_kbit, uint32_t bytes,
+                   uint64_t now_ms);
+    /// A Meter row.
+    bool take(const MeterSpec& spec, uint32_t bytes, uint64_t now_ms);
 
 private:
-    static constexpr unsigned kSets = 256;
-    static constexpr unsigned kWays = 4;
+    static constexpr uint32_t kWays = 8;
+
     struct Bucket {
-        uint32_t flow = 0;
-        bool used = false;
-        uint64_t last = 0;
-        uint64_t tokens = 0;  ///< bits
+        std::atomic<uint64_t> key{0};  ///< 0: free
+        std::atomic<uint64_t> level{0};
+        std::atomic<uint64_t> rate{0};   ///< tokens a millisecond
+        std::atomic<uint64_t> depth{0};  ///< tokens when full
     };
-    std::array<Bucket, kSets * kWays> buckets_;
+    struct alignas(64) Set {
+        Bucket buckets[kWays];
+        std::atomic<uint8_t> busy{0};
+    };
+
+    bool take(uint64_t key, uint64_t rate, uint64_t burst, uint64_t cost, uint64_t now_ms);
+    static uint64_t debt(uint64_t level, uint64_t rate, uint64_t depth, uint64_t now_ms);
+    static Bucket* find(Set* set, uint64_t key);
+    static Bucket* make(Set* set, uint64_t key, uint64_t rate, uint64_t depth, uint64_t now_ms);
+
+    uint32_t mask_;
+    std::unique_ptr<Set[]> sets_;
 };
 
 }  // namespace sluice

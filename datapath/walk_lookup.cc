@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "datapath/select_hash.h"
 #include "datapath/walk.h"
 #include "lib/net/wire.h"
 
@@ -98,7 +99,8 @@ void lookup(const Frame& f, const Instr& i, Frame* result) {
     }
     case Op::kSelect: {
         const uint32_t width = i.e >= 32 ? ~0u : (1u << i.e) - 1;
-        const uint32_t id = select(*static_cast<const SelectGroup*>(i.p), s.w[kSlotFlowHash]);
+        const uint32_t id = select(*static_cast<const SelectGroup*>(i.p),
+                                   select_hash_of(s, static_cast<uint16_t>(i.d)));
         result->write(i.a, width << i.c, id << i.c);
         break;
     }

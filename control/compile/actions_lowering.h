@@ -96,7 +96,8 @@ private:
 
     // actions_lower_punt.cc
     void punt(PuntReason reason, PuntKind kind, const lang::ActionNode& node,
-              std::vector<uint32_t> port_keys = {}, uint32_t probability = 65536);
+              std::vector<uint32_t> port_keys = {}, uint32_t probability = 65536,
+              const std::string& meter = {});
     void resume(PuntReason reason, const lang::FieldUse& result, const lang::ActionNode& node);
     void buffered(Transform what, bool v6, const lang::ActionList& body);
     void check_resumes();
@@ -121,8 +122,10 @@ private:
     void lower(const lang::BfdMsg& n) { punt(PuntReason::kBfd, kPuntCopies, n); }
     void lower(const lang::HandleSvcCheck& n) { punt(PuntReason::kSvcCheck, kPuntCopies, n); }
     void lower(const lang::BindVport& node);
-    void lower(const lang::TriggerEvent& n) { punt(PuntReason::kEvent, kPuntCopies, n); }
-    void lower(const lang::Log& n) { punt(PuntReason::kLog, kPuntCopies, n); }
+    void lower(const lang::TriggerEvent& n) {
+        punt(PuntReason::kEvent, kPuntCopies, n, {}, 65536, n.meter);
+    }
+    void lower(const lang::Log& n) { punt(PuntReason::kLog, kPuntCopies, n, {}, 65536, n.meter); }
     void lower(const lang::Sample& n);
     void lower(const lang::Mirror& node);
     void lower(const lang::OvnFieldLoad& node);

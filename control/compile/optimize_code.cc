@@ -2,6 +2,7 @@
 // What code does to known bits and what it looks at.
 #include "control/compile/optimize_code.h"
 
+#include "lib/program/ct_args.h"
 #include "lib/stats/counters.h"
 
 namespace sluice::compile {
@@ -202,6 +203,25 @@ void add_connection(SlotMask* reads) {
     reads->w[kSlotUses] |= uses::kConntrack;
 }
 
+/// What a choice by these select_hash bits looks at.
+void add_choice(uint16_t fields, SlotMask* reads) {
+    using enum FieldId;
+    static constexpr std::pair<uint16_t, FieldId> kHashed[] = {
+        {select_hash::kEthSrc, kEthSrc}, {select_hash::kEthDst, kEthDst},
+        {select_hash::kIpProto, kIpProto}, {select_hash::kIpSrc, kIp4Src},
+        {select_hash::kIpSrc, kIp6Src}, {select_hash::kIpDst, kIp4Dst},
+        {select_hash::kIpDst, kIp6Dst}, {select_hash::kL4Src, kL4Src},
+        {select_hash::kL4Dst, kL4Dst}};
+    for (const auto& [bit, id] : kHashed) {
+        if (fields & bit) {
+            add_field(id, reads);
+        }
+    }
+    if (fields == 0) {
+        add_field(kFlowHash, reads);
+    }
+}
+
 /// Addresses by which a sender makes itself known.
 void add_sender(SlotMask* reads) {
     using enum FieldId;
@@ -328,8 +348,8 @@ void add_reads(const Code& code, bool port_security, SlotMask* reads) {
             }
             break;
         case Op::kCheckPktLarger: add_field(FieldId::kPktLen, reads); break;
-        case Op::kSelect:
-        case Op::kFwdGroup: add_field(FieldId::kFlowHash, reads); break;
+        case Op::kSelect: add_choice(static_cast<uint16_t>(i.d), reads); break;
+        case Op::kFwdGroup: add_choice(0, reads); break;
         case Op::kCtNext:
         case Op::kCtCommit:
         case Op::kCtLb:

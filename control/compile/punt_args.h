@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "control/compile/ast.h"
+#include "lib/program/action.h"
 
 namespace sluice::compile {
 
@@ -66,6 +67,17 @@ public:
         }
         return made;
     }
+    /// Same for an object that `make` makes, as shared_ptr<const void>.
+    template <typename F>
+    std::shared_ptr<const void> intern_made(const std::string& text, F&& make) {
+        std::weak_ptr<const void>& place = by_text_[text];
+        auto made = place.lock();
+        if (!made) {
+            made = make();
+            place = made;
+        }
+        return made;
+    }
     /// Control thread only.
     static ArgPool& instance();
 
@@ -74,5 +86,8 @@ private:
     std::unordered_map<std::string, std::weak_ptr<const void>> by_text_;
     size_t sweep_at_ = 1024;
 };
+
+/// Kept by ArgPool, so that equal ones are one.
+std::shared_ptr<const PuntSpec> intern_punt_spec(const PuntSpec& spec);
 
 }  // namespace sluice::compile

@@ -55,6 +55,12 @@ void Outbox::call(const Learned& learned) const {
     case Learned::Kind::kPutFdb:
         run(sinks_.put_fdb, learned.datapath, learned.port, learned.mac);
         break;
+    case Learned::Kind::kMacUse4:
+        run(sinks_.mac_use4, learned.datapath, learned.port, learned.ip4, learned.mac);
+        break;
+    case Learned::Kind::kMacUse6:
+        run(sinks_.mac_use6, learned.datapath, learned.port, learned.ip6, learned.mac);
+        break;
     case Learned::Kind::kNeighbor4: run(sinks_.neighbor4, port, learned.ip4, learned.mac); break;
     case Learned::Kind::kNeighbor6: run(sinks_.neighbor6, port, learned.ip6, learned.mac); break;
     case Learned::Kind::kTunnelWanted: run(sinks_.tunnel_wanted, learned.port); break;

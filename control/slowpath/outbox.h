@@ -19,6 +19,8 @@ struct Learned {
         kPutArp,
         kPutNd,
         kPutFdb,
+        kMacUse4,
+        kMacUse6,
         kNeighbor4,
         kNeighbor6,
         kTunnelWanted

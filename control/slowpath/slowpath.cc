@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "control/slowpath/budget.h"
+#include "control/slowpath/buffered.h"
 #include "control/slowpath/host.h"
 #include "control/slowpath/outbox.h"
 #include "control/slowpath/resolver.h"
@@ -55,12 +56,16 @@ Learned learned_of(const Message& m) {
     out.mac = Mac::from_u64(m.mac);
     switch (m.kind) {
     case Message::Kind::kPutArp:
-        out.kind = Learned::Kind::kPutArp;
+    case Message::Kind::kMacUse4:
+        out.kind = m.kind == Message::Kind::kPutArp ? Learned::Kind::kPutArp
+                                                    : Learned::Kind::kMacUse4;
         out.ip4 = Ip4{uint32_t{m.ip[0]} << 24 | uint32_t{m.ip[1]} << 16 | uint32_t{m.ip[2]} << 8 |
                       m.ip[3]};
         break;
     case Message::Kind::kPutNd:
-        out.kind = Learned::Kind::kPutNd;
+    case Message::Kind::kMacUse6:
+        out.kind =
+            m.kind == Message::Kind::kPutNd ? Learned::Kind::kPutNd : Learned::Kind::kMacUse6;
         std::memcpy(out.ip6.bytes.data(), m.ip, 16);
         break;
     case Message::Kind::kPutFdb: out.kind = Learned::Kind::kPutFdb; break;
@@ -109,6 +114,8 @@ struct SlowPath::Impl {
     bool drain_punts(Mailbox& box, unsigned worker, const Pipeline* pipeline, int64_t now_ms);
     void handle(rte_mbuf* packet, unsigned worker, const Pipeline& pipeline, int64_t now_ms);
     void on_underlay(const Punt& punt);
+    void on_unresolved(const Punt& punt);
+    void send_resolved(const Pipeline& pipeline, int64_t now_ms);
     void learn(PortId port, const Neighbor& neighbor, int64_t now_ms);
     void hand_over(const Learned& learned);
     void on_time(const Pipeline& pipeline, int64_t now_ms);
@@ -124,6 +131,7 @@ struct SlowPath::Impl {
     Resolver resolver;
     std::optional<std::vector<ResolveRequest>> wanted;  ///< a new list, for the next round
     Announcer announcer;
+    HeldPackets held;
     std::array<Handler, kReasons> handlers;
     std::vector<uint8_t> scratch = std::vector<uint8_t>(kMaxFrame);
     /// Written by the slow-path thread, read by any.
@@ -251,6 +259,29 @@ void SlowPath::Impl::on_underlay(const Punt& punt) {
     send_to_port(port, std::move(out.reply), punt.worker);
 }
 
+void SlowPath::Impl::on_unresolved(const Punt& punt) {
+    using Kept = HeldPackets::Kept;
+    switch (held.keep(punt.frame, punt.meta, punt.worker, punt.now_ms)) {
+    case Kept::kYes: count(C::k_held); return;
+    case Kept::kInsteadOfOldest: count(C::k_held); break;
+    case Kept::kNoRoom: break;
+    case Kept::kNoIp: count(C::k_punt_malformed); return;
+    }
+    count(C::k_held_dropped);
+}
+
+void SlowPath::Impl::send_resolved(const Pipeline& pipeline, int64_t now_ms) {
+    for (HeldPackets::Packet& packet : held.ready(pipeline)) {
+        Injection injection;
+        injection.kind = InjectKind::kOutput;
+        injection.frame = std::move(packet.frame);
+        injection.resume = &packet.meta;
+        self.send(injection, packet.worker);
+        count(C::k_held_sent);
+    }
+    count(C::k_held_dropped, held.expire(now_ms));
+}
+
 void SlowPath::Impl::learn(PortId port, const Neighbor& neighbor, int64_t now_ms) {
     const bool asked =
         neighbor.ip6 ? resolver.wants(port, neighbor.addr6) : resolver.wants(port, neighbor.addr4);
@@ -278,6 +309,7 @@ void SlowPath::Impl::hand_over(const Learned& learned) {
 }
 
 void SlowPath::Impl::on_time(const Pipeline& pipeline, int64_t now_ms) {
+    send_resolved(pipeline, now_ms);
     if (config.announce) {
         announcer.look(pipeline, now_ms);
     }
@@ -313,6 +345,8 @@ SlowPath::SlowPath(SlowPathConfig config, SlowPathSinks sinks)
                  impl_->config.control_loop && !impl_->config.mailboxes.empty());
     set_handler(PuntReason::kUnderlay,
                 [impl = impl_.get()](const Punt& punt) { impl->on_underlay(punt); });
+    set_handler(PuntReason::kBuffer,
+                [impl = impl_.get()](const Punt& punt) { impl->on_unresolved(punt); });
 }
 
 SlowPath::~SlowPath() {

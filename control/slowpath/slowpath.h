@@ -50,6 +50,9 @@ struct SlowPathSinks {
     std::function<void(uint32_t datapath, uint32_t port, const Ip4& ip, const Mac& mac)> put_arp;
     std::function<void(uint32_t datapath, uint32_t port, const Ip6& ip, const Mac& mac)> put_nd;
     std::function<void(uint32_t datapath, uint32_t port, const Mac& mac)> put_fdb;
+    /// A MAC binding is in use (mac_cache_use).
+    std::function<void(uint32_t datapath, uint32_t port, const Ip4& ip, const Mac& mac)> mac_use4;
+    std::function<void(uint32_t datapath, uint32_t port, const Ip6& ip, const Mac& mac)> mac_use6;
     std::function<void(PortId port, const Ip4& ip, const Mac& mac)> neighbor4;
     std::function<void(PortId port, const Ip6& ip, const Mac& mac)> neighbor6;
     std::function<void(uint32_t tunnel)> tunnel_wanted;
@@ -80,7 +83,9 @@ struct Injection {
     uint32_t outport = 0;
     uint32_t flags = 0;
     std::vector<uint8_t> frame;
-    const PuntMeta* resume = nullptr;  ///< kResume: the punt that is answered; read during send()
+    /// kResume: the punt that is answered. kOutput: in place of the keys and flags above, with
+    /// mark.
+    const PuntMeta* resume = nullptr;  ///< read during send()
 };
 
 /// A punted packet in the hands of a handler.
@@ -107,6 +112,13 @@ struct Punt {
     X(echo_replies, "pings answered")                                           \
     X(solicitations, "ARP requests and neighbour solicitations sent")           \
     X(announcements, "gratuitous ARP and unsolicited neighbour advertisements") \
+    X(held, "packets kept until their next hop is known")                       \
+    X(held_sent, "kept packets sent on")                                        \
+    X(held_dropped, "kept packets dropped: too many, or nobody answered")       \
+    X(service_answers, "DHCP, DNS and router solicitations answered")           \
+    X(service_passed, "service requests let pass: not for us, or not known")    \
+    X(service_malformed, "service requests let pass: malformed")                \
+    X(service_bad_action, "service requests let pass: action not understood")   \
     X(address_conflicts, "another host claims one of our addresses")            \
     X(injected, "packets handed to workers")                                    \
     X(inject_full, "packets dropped: worker's ring full")                       \
@@ -134,7 +146,8 @@ public:
     SlowPath(const SlowPath&) = delete;
     SlowPath& operator=(const SlowPath&) = delete;
 
-    /// Before start(): who handles punts of this reason. kUnderlay has its handler from the start.
+    /// Before start(): who handles punts of this reason. kUnderlay and kBuffer have theirs from the
+    /// start.
     /// It runs on the slow-path thread and may call send().
     void set_handler(PuntReason reason, Handler handler);
 

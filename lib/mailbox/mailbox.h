@@ -19,7 +19,14 @@ namespace sluice {
 
 /// Something learnt from a packet; identical messages may repeat, the slow path removes doubles.
 struct alignas(64) Message {
-    enum class Kind : uint8_t { kPutArp, kPutNd, kPutFdb, kTunnelMiss } kind;
+    enum class Kind : uint8_t {
+        kPutArp,
+        kPutNd,
+        kPutFdb,
+        kTunnelMiss,
+        kMacUse4,  ///< mac_cache_use: this binding is in use, said once a second at most
+        kMacUse6,
+    } kind;
     uint32_t datapath;  ///< tunnel key
     uint32_t port;      ///< port key; for kTunnelMiss the tunnel index
     uint32_t flow;      ///< logical flow that asked, kNoFlow

@@ -37,7 +37,8 @@ enum class Op : uint8_t {
     kCheckInPortSec,   ///< bit f of slot e <- 1 if the packet violates inport's port security
     kCheckOutPortSec,  ///< same for outport
     kCheckPktLarger,   ///< bit f of slot e <- 1 if the frame is longer than d bytes
-    kSelect,           ///< w[a] shift c width e <- choice of SelectGroup p by flow hash
+    kSelect,           ///< w[a] shift c width e <- choice of SelectGroup p by hash of the fields d
+                       ///< (select_hash bits; 0: the flow hash)
     kSetQueue,         ///< d: queue of the output port
     kSetMeter,         ///< d: rate kbit/s, e: burst kbit
     // Connection tracking. Zones are CtZone; what p points at is in lib/program/ct_args.h.
@@ -55,7 +56,7 @@ enum class Op : uint8_t {
     kCommitEcmpNh,       ///< a: 1 IPv6, b: protocol. Remembers previous hop (MAC, inport)
     kChkEcmpNh,          ///< bit f of slot e <- 1 if remembered
     kChkEcmpNhMac,       ///< bit f of slot e <- 1 if remembered with this eth.src
-    kFwdGroup,           ///< outport <- one of the FwdGroupArgs at p
+    kFwdGroup,           ///< outport <- one of the FwdGroupArgs at p; a: 1 if it has to be up
     kGetRemoteFdb,       ///< w[a] <- remote VTEP port of MAC at slot b, 0 if unknown
     kChkEvpnArp,   ///< bit f of slot e <- 1 and eth.dst if EVPN knows the address at slot b, c: v6
     kFloodRemote,  ///< to all remote EVPN VTEPs of the datapath

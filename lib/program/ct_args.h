@@ -6,7 +6,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
+
+#include "lib/program/lb_lease.h"
 
 namespace sluice {
 
@@ -81,6 +84,7 @@ struct LbAffinityArgs {
     uint16_t timeout_s = 0;
     uint32_t vip[4] = {};
     uint32_t backend[4] = {};
+    std::shared_ptr<const LbLease> lease;  ///< what is remembered is good while this lives
 };
 
 }  // namespace sluice

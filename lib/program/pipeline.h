@@ -23,6 +23,7 @@
 #include "lib/base/limits.h"
 #include "lib/net/addr.h"
 #include "lib/program/action.h"
+#include "lib/program/evpn.h"
 #include "lib/program/flat_map.h"
 #include "lib/program/key.h"
 #include "lib/program/load_balancer.h"
@@ -97,6 +98,7 @@ struct Datapath {
     FlatMap<uint32_t, const Group*> groups;
     std::shared_ptr<const Neighbors> neighbors;  ///< never null
     std::shared_ptr<const LbHairpins> hairpins;  ///< null: no load balancer
+    std::shared_ptr<const Evpn> evpn;            ///< null: no EVPN
     SlotMask reads[2];  ///< bits its own tables and actions look at, per side
     std::vector<std::shared_ptr<const void>> keep;  ///< owners of tables, ports, groups
 };
@@ -140,10 +142,12 @@ struct MeterSpec {
     struct Band {
         uint64_t rate;   ///< kbit/s or packets/s
         uint64_t burst;  ///< kbit or packets; 0: as Open vSwitch chooses
+        bool operator==(const Band&) const = default;
     };
     uint32_t id = 0;  ///< unique over the life of the process for a given meaning
     bool is_packets = false;
     std::vector<Band> bands;  ///< a packet that exceeds any is dropped
+    bool operator==(const MeterSpec&) const = default;
 };
 
 struct Pipeline {
