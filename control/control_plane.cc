@@ -25,6 +25,7 @@ ControlPlane::Impl::Impl(EventLoop& event_loop, PortControl& port_control, Contr
       options(std::move(opts)),
       hooks(std::move(hks)),
       plugger(&port_control),
+      observations(&mirror, [this] { schedule(); }),
       builder(&mirror, &underlay) {}
 
 ControlPlane::Impl::~Impl() {
@@ -184,6 +185,11 @@ void ControlPlane::neighbor_learned(PortId port, const Ip4& ip, const Mac& mac) 
 
 void ControlPlane::neighbor_learned(PortId port, const Ip6& ip, const Mac& mac) {
     impl_->underlay.learned(port, physical::to_address(ip), mac, EventLoop::now_ms());
+    impl_->schedule();
+}
+
+void ControlPlane::watched(const watch::Report& report) {
+    impl_->observations.take(report);
     impl_->schedule();
 }
 

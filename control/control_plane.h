@@ -27,10 +27,18 @@
 #include "lib/base/event_loop.h"
 #include "lib/base/result.h"
 #include "lib/net/addr.h"
+#include "lib/program/conntrack_control.h"
 #include "lib/program/pipeline.h"
 #include "lib/program/ports.h"
 
+namespace sluice::watch {
+struct Config;
+struct Report;
+}  // namespace sluice::watch
+
 namespace sluice {
+
+struct ServiceTables;  // control/slowpath/services/tables.h
 
 /// A port given by options instead of an Interface row.
 struct ConfiguredPort {
@@ -58,6 +66,8 @@ struct ControlOptions {
     std::vector<ConfiguredPort> ports;
     bool system_is_dummy = false;   ///< Interfaces of type system and "" become dummy ports
     bool legacy_geneve_tx = false;  ///< send the option form of class 0xffff type 0
+    /// Where conntrack zones are remembered without a local database; "": nowhere.
+    std::string zones_file;
     bool kernel_underlay = true;    ///< follow addresses, routes and neighbours by netlink
 };
 
@@ -80,11 +90,17 @@ struct ControlHooks {
     /// The full list whenever it changes; the slow path asks each with backoff until it is gone
     /// from the list. May be empty.
     std::function<void(const std::vector<ResolveRequest>&)> resolve;
+    /// What the slow path is to watch (watch::Watch::configure), whenever it differs. May be empty.
+    std::function<void(std::shared_ptr<const watch::Config>)> watch;
+    /// DHCP options and DNS records, whenever they change: Services::set_tables. May be empty.
+    std::function<void(std::shared_ptr<const ServiceTables>)> services;
     /// RcuDomain::retire. With flow_counter it lets ids of logical flows be used again; without
     /// the two they only grow.
     std::function<void(std::function<void()>)> after_grace;
     /// Sum over workers of FlowCounters::read: packets, bytes.
     std::function<std::pair<uint64_t, uint64_t>(uint32_t flow)> flow_counter;
+    /// The connection table, for zones that change owner and backends that go. May be null.
+    ConntrackControl* conntrack = nullptr;
 };
 
 /// For people: `status` and tests.
@@ -108,6 +124,12 @@ struct PortBindingStatus {
     std::string error;
 };
 
+struct ZoneStatus {
+    std::string user;  ///< logical port, or a datapath's UUID (or name) with _dnat or _snat
+    uint16_t zone = 0;
+    std::optional<uint32_t> limit;  ///< by ct-zone-limit
+};
+
 class ControlPlane {
 public:
     ControlPlane(EventLoop& loop, PortControl& ports, ControlOptions options, ControlHooks hooks);
@@ -128,6 +150,8 @@ public:
     void learn_fdb(uint32_t datapath_key, uint32_t port_key, const Mac& mac);
     void neighbor_learned(PortId port, const Ip4& ip, const Mac& mac);
     void neighbor_learned(PortId port, const Ip6& ip, const Mac& mac);
+    /// What watching found: goes into the Southbound database.
+    void watched(const watch::Report& report);
     /// A packet wanted this tunnel (index in Pipeline::tunnels) and found it unresolved.
     void tunnel_wanted(uint32_t tunnel);
 
@@ -148,6 +172,8 @@ public:
     std::vector<std::string> flow_errors() const;
     ControlStatus status() const;
     std::vector<PortBindingStatus> port_status() const;
+    /// Conntrack zones by user.
+    std::vector<ZoneStatus> zones() const;
     /// Name of a logical port, of a remote chassis by tunnel index: "" if unknown.
     std::string logical_port_name(uint32_t datapath_key, uint32_t port_key) const;
     std::string tunnel_name(uint32_t tunnel) const;

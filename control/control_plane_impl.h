@@ -15,6 +15,7 @@
 
 #include "control/chassis/claims.h"
 #include "control/chassis/learning.h"
+#include "control/chassis/observations.h"
 #include "control/chassis/registrar.h"
 #include "control/control_plane.h"
 #include "control/ovsdb/client.h"
@@ -46,6 +47,11 @@ struct ControlPlane::Impl {
     void refresh_underlay();
     void connect();
     void publish();
+    void watch();
+    void restore_zones();
+    void empty_assigned_zones();
+    void drain_released();
+    void keep_zones();
     void unplug();
     void set_conditions();
     void write_southbound();
@@ -84,6 +90,8 @@ struct ControlPlane::Impl {
     ovsdb::TlsFiles session_tls;
     uint64_t conditions_in_force = 0;
     std::map<sb::Table, ovsdb::Condition> conditions;
+    chassis::Observations observations;
+    std::shared_ptr<const watch::Config> watching;  ///< what the slow path was told last
     PipelineBuilder builder;
     std::unique_ptr<ovsdb::Client> sb;
     std::unique_ptr<chassis::Registrar> registrar;
@@ -97,6 +105,11 @@ struct ControlPlane::Impl {
     std::map<PortId, PortStats> stats;
     std::map<Uuid, std::string> told_flow_errors;
     std::set<std::string> told_problems;
+
+    bool are_zones_restored = false;
+    bool was_complete = false;   ///< at the end of the round before
+    sb::StringMap kept_zones;    ///< in options.zones_file
+    std::map<uint16_t, uint32_t> zone_limits;
 
     bool is_scheduled = false;
     bool is_stopping = false;

@@ -6,7 +6,9 @@
 #include <chrono>
 #include <tuple>
 
+#include "control/chassis/watch_config.h"
 #include "control/control_plane_impl.h"
+#include "control/service_tables.h"
 #include "lib/base/log.h"
 
 namespace sluice {
@@ -32,6 +34,7 @@ void ControlPlane::Impl::run() {
     connect();
     if (is_sb_known()) {
         publish();
+        watch();
     }
     unplug();
     if (is_sb_known()) {
@@ -39,6 +42,12 @@ void ControlPlane::Impl::run() {
         write_southbound();
     }
     report_interfaces();
+    keep_zones();
+    // Who was not among what the database told may go once it has told all: one more round.
+    if (is_complete() && !std::exchange(was_complete, true)) {
+        schedule();
+    }
+    was_complete = is_complete();
 }
 
 void ControlPlane::Impl::refresh_settings() {
@@ -170,7 +179,11 @@ chassis::Attachments ControlPlane::Impl::attachments() {
 }
 
 BuildInputs ControlPlane::Impl::inputs() {
-    return {{settings.chassis, settings.hostname}, attachments(), settings.encap};
+    return {{settings.chassis, settings.hostname},
+            attachments(),
+            settings.encap,
+            settings.zone_range,
+            was_complete && is_complete()};
 }
 
 void ControlPlane::Impl::connect() {
@@ -214,6 +227,7 @@ void ControlPlane::Impl::open_session() {
     }
     const auto again = [this] { schedule(); };
     // A session is replaced whole (other TLS files): what it wrote last is asked for again.
+    observations.attach(nullptr);
     registrar.reset();
     claims.reset();
     learning.reset();
@@ -224,6 +238,7 @@ void ControlPlane::Impl::open_session() {
     registrar = std::make_unique<chassis::Registrar>(sb.get(), &mirror, again);
     claims = std::make_unique<chassis::PortClaims>(sb.get(), &mirror, again);
     learning = std::make_unique<chassis::Learning>(sb.get(), &mirror, again);
+    observations.attach(sb.get());
     session_is_new = true;
     conditions_in_force = 0;
     if (const auto started = sb->start(); !started) {
@@ -251,8 +266,13 @@ bool ControlPlane::Impl::is_complete() const {
 
 void ControlPlane::Impl::publish() {
     const auto start = std::chrono::steady_clock::now();
+    if (hooks.services && service_tables_changed(mirror)) {
+        hooks.services(make_service_tables(mirror));  // before flows that need them
+    }
+    restore_zones();
     auto pipeline = builder.update(inputs());
     mirror.forget_changes();
+    empty_assigned_zones();
     if (pipeline) {
         if (hooks.reserve_flows) {
             hooks.reserve_flows(pipeline->flow_count);
@@ -267,11 +287,34 @@ void ControlPlane::Impl::publish() {
         LOG_DBG("published {} in {:.1f} ms", current->sequence, last_build_ms);
     }
     recycle_flow_ids();
+    drain_released();
     auto wanted = underlay.wanted(EventLoop::now_ms());
     if (hooks.resolve &&
         !std::equal(wanted.begin(), wanted.end(), resolving.begin(), resolving.end(), equal)) {
         resolving = std::move(wanted);
         hooks.resolve(resolving);
+    }
+}
+
+void ControlPlane::Impl::watch() {
+    if (!hooks.watch) {
+        return;
+    }
+    watch::Config config = chassis::watch_config(mirror, builder.plan(), builder.local_datapaths(),
+                                                 {settings.chassis, settings.hostname});
+    const vswitch::Bridge* bridge = ovs ? contents()->bridge(settings.bridge) : nullptr;
+    for (size_t i = 0; bridge && i < contents()->collectors.size(); ++i) {
+        const vswitch::Collectors& set = contents()->collectors[i];
+        if (set.bridge == bridge->uuid) {
+            config.collectors.push_back({set.id, set.targets, set.active_timeout_s, set.max_flows,
+                                         set.virtual_obs_id});
+        }
+    }
+    std::sort(config.collectors.begin(), config.collectors.end(),
+              [](const auto& a, const auto& b) { return a.id < b.id; });
+    if (!watching || !(*watching == config)) {
+        watching = std::make_shared<const watch::Config>(std::move(config));
+        hooks.watch(watching);
     }
 }
 
@@ -339,6 +382,7 @@ void ControlPlane::Impl::write_southbound() {
         bridge && !bridge->datapath_type.empty() ? bridge->datapath_type : std::string("netdev");
     const std::vector<std::string> iface_types = {"dpdk",  "geneve", "internal",
                                                   "patch", "system", "tap"};
+    observations.reconcile(builder.plan(), {settings.chassis, settings.hostname});
     registrar->reconcile(settings, type, fmt::format("{}", fmt::join(iface_types, ",")),
                          EventLoop::now_ms());
     const bool is_ready = is_complete() && current;

@@ -118,6 +118,7 @@ void trace_receive(WorkerCtx& ctx, const rte_mbuf* m, PortId port) {
 WalkStart::Kind start_of(InjectKind inject) {
     switch (inject) {
     case InjectKind::kOutput: return WalkStart::Kind::kOutput;
+    case InjectKind::kOutputLocal: return WalkStart::Kind::kOutputLocal;
     case InjectKind::kEgress: return WalkStart::Kind::kEgress;
     case InjectKind::kResume: return WalkStart::Kind::kResume;
     default: return WalkStart::Kind::kIngress;
@@ -180,6 +181,7 @@ void inject(WorkerCtx& ctx, rte_mbuf* m) {
         return;
     }
     meta.key.in_port = punt.port;
+    meta.key.pkt_mark = punt.logical[kSlotPktMark];
     Item* item = next_item(ctx);
     item->m = m;
     const auto kind = start_of(meta.inject);

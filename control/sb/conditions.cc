@@ -8,8 +8,12 @@ using ovsdb::Clause;
 using ovsdb::Condition;
 using ovsdb::Datum;
 
-constexpr Table kConditional[] = {kPortBinding, kMulticastGroup,   kLogicalFlow,
-                                  kMacBinding,  kStaticMacBinding, kFdb};
+constexpr Table kConditional[] = {kPortBinding,      kMulticastGroup,
+                                  kLogicalFlow,      kMacBinding,
+                                  kStaticMacBinding, kFdb,
+                                  kLoadBalancer,     kDns,
+                                  kIpMulticast,      kIgmpGroup,
+                                  kControllerEvent,  kBfd};
 
 std::vector<Clause> port_clauses(const Interest& interest, const Mirror& mirror) {
     std::vector<Clause> clauses;
@@ -44,20 +48,32 @@ std::map<Table, Condition> conditions(const Interest& interest, const Mirror& mi
         return out;
     }
     out[kPortBinding].clauses = port_clauses(interest, mirror);
+    if (const Chassis* self = mirror.chassis_by_name(interest.chassis)) {
+        out[kControllerEvent].clauses.push_back({"chassis", "==", ovsdb::uuid_set({self->uuid})});
+    }
     std::set<Uuid> groups;
     for (const Uuid& datapath : interest.datapaths) {
         const Datum uuid = ovsdb::uuid_set({datapath});
         for (const Table table : {kPortBinding, kMulticastGroup, kMacBinding, kStaticMacBinding}) {
             out[table].clauses.push_back({"datapath", "==", uuid});
         }
+        for (const Table table : {kIpMulticast, kIgmpGroup}) {
+            out[table].clauses.push_back({"datapath", "==", uuid});
+        }
         out[kLogicalFlow].clauses.push_back({"logical_datapath", "==", uuid});
+        out[kLoadBalancer].clauses.push_back({"datapaths", "includes", uuid});
+        out[kDns].clauses.push_back({"datapaths", "includes", uuid});
         groups.insert(mirror.groups_with(datapath).begin(), mirror.groups_with(datapath).end());
         if (const DatapathBinding* row = mirror.datapaths.find(datapath)) {
             out[kFdb].clauses.push_back({"dp_key", "==", Datum(int64_t{row->tunnel_key})});
         }
     }
     for (const Uuid& group : groups) {
-        out[kLogicalFlow].clauses.push_back({"logical_dp_group", "==", ovsdb::uuid_set({group})});
+        const Datum uuid = ovsdb::uuid_set({group});
+        out[kLogicalFlow].clauses.push_back({"logical_dp_group", "==", uuid});
+        for (const char* column : {"datapath_group", "ls_datapath_group", "lr_datapath_group"}) {
+            out[kLoadBalancer].clauses.push_back({column, "==", uuid});
+        }
     }
     return out;
 }

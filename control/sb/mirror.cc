@@ -83,6 +83,17 @@ void Mirror::apply(const ovsdb::Update& update) {
             case kHaChassis: take(&ha_chassis, change); break;
             case kGatewayChassis: take(&gateway_chassis, change); break;
             case kTemplateVar: take(&template_vars, change); break;
+            case kDhcpOptions: take(&dhcp_options, change); break;
+            case kDhcp6Options: take(&dhcp6_options, change); break;
+            case kDns: take(&dns, change); break;
+            case kLoadBalancer: take(&load_balancers, change); break;
+            case kMeter: take(&meters, change); break;
+            case kMeterBand: take(&meter_bands, change); break;
+            case kIpMulticast: take(&ip_multicast, change); break;
+            case kIgmpGroup: take(&igmp_groups, change); break;
+            case kServiceMonitor: take(&service_monitors, change); break;
+            case kControllerEvent: take(&controller_events, change); break;
+            case kBfd: take(&bfd, change); break;
             case kTableCount: break;
             }
         }
@@ -130,6 +141,17 @@ const PortGroup* Mirror::port_group(std::string_view name) const {
 }
 const TemplateVar* Mirror::template_var(std::string_view chassis_name) const {
     return by_name(template_vars, var_names_, chassis_name);
+}
+const Meter* Mirror::meter(std::string_view name) const {
+    return by_name(meters, meter_names_, name);
+}
+UuidSet Mirror::balancers_of(const Uuid& datapath) const {
+    UuidSet all = get(balancers_by_dp_, datapath);
+    for (const Uuid& group : groups_with(datapath)) {
+        const UuidSet& more = get(balancers_by_group_, group);
+        all.insert(more.begin(), more.end());
+    }
+    return all;
 }
 const SbGlobal* Mirror::global() const {
     return sb_global.size() == 0 ? nullptr : sb_global.rows().begin()->second.get();
@@ -210,19 +232,34 @@ void Mirror::index(const Fdb& row, bool add) {
 void Mirror::index(const TemplateVar& row, bool add) {
     update_name(&var_names_, row.chassis, row.uuid, add);
 }
+void Mirror::index(const LoadBalancer& row, bool add) {
+    for (const Uuid& datapath : row.datapaths) {
+        update_set(&balancers_by_dp_, datapath, row.uuid, add);
+    }
+    for (const Uuid& group : row.groups) {
+        update_set(&balancers_by_group_, group, row.uuid, add);
+    }
+}
+void Mirror::index(const Meter& row, bool add) {
+    update_name(&meter_names_, row.name, row.uuid, add);
+}
 
 bool Mirror::has_changes() const {
     const auto any = [](const auto&... table) { return (... || !table.changes().empty()); };
     return any(sb_global, chassis, chassis_private, encaps, datapaths, ports, multicast_groups,
                flows, dp_groups, address_sets, port_groups, mac_bindings, static_mac_bindings, fdb,
-               ha_groups, ha_chassis, gateway_chassis, template_vars);
+               ha_groups, ha_chassis, gateway_chassis, template_vars, dhcp_options, dhcp6_options,
+               dns, load_balancers, meters, meter_bands, ip_multicast, igmp_groups,
+               service_monitors, controller_events, bfd);
 }
 
 void Mirror::forget_changes() {
     const auto forget = [](auto&... table) { (table.forget_changes(), ...); };
     forget(sb_global, chassis, chassis_private, encaps, datapaths, ports, multicast_groups, flows,
            dp_groups, address_sets, port_groups, mac_bindings, static_mac_bindings, fdb, ha_groups,
-           ha_chassis, gateway_chassis, template_vars);
+           ha_chassis, gateway_chassis, template_vars, dhcp_options, dhcp6_options, dns,
+           load_balancers, meters, meter_bands, ip_multicast, igmp_groups, service_monitors,
+           controller_events, bfd);
 }
 
 }  // namespace sluice::sb

@@ -91,6 +91,17 @@ public:
     RowTable<HaChassis> ha_chassis;
     RowTable<GatewayChassis> gateway_chassis;
     RowTable<TemplateVar> template_vars;
+    RowTable<DhcpOption> dhcp_options;
+    RowTable<DhcpOption> dhcp6_options;
+    RowTable<Dns> dns;
+    RowTable<LoadBalancer> load_balancers;
+    RowTable<Meter> meters;
+    RowTable<MeterBand> meter_bands;
+    RowTable<IpMulticast> ip_multicast;
+    RowTable<IgmpGroup> igmp_groups;
+    RowTable<ServiceMonitor> service_monitors;
+    RowTable<ControllerEvent> controller_events;
+    RowTable<Bfd> bfd;
 
     const PortBinding* port(std::string_view name) const;
     const Chassis* chassis_by_name(std::string_view name) const;
@@ -99,6 +110,7 @@ public:
     const AddressSet* address_set(std::string_view name) const;
     const PortGroup* port_group(std::string_view name) const;
     const TemplateVar* template_var(std::string_view chassis_name) const;
+    const Meter* meter(std::string_view name) const;
     const SbGlobal* global() const;
     const PortBinding* port_by_key(const Uuid& datapath, uint32_t key) const;
     const MacBinding* mac_binding(const std::string& port_name, const std::string& ip) const;
@@ -119,6 +131,8 @@ public:
     }
     /// Port groups that a port name is in, by UUID.
     const UuidSet& port_groups_with(const std::string& port_name) const;
+    /// Load balancers in force in a datapath, by UUID.
+    UuidSet balancers_of(const Uuid& datapath) const;
     /// Containers inside a VIF, by UUID.
     const UuidSet& children_of(const std::string& parent_port) const;
 
@@ -152,14 +166,25 @@ private:
     void index(const HaChassis&, bool) {}
     void index(const GatewayChassis&, bool) {}
     void index(const TemplateVar& row, bool add);
+    void index(const DhcpOption&, bool) {}
+    void index(const Dns&, bool) {}
+    void index(const LoadBalancer& row, bool add);
+    void index(const Meter& row, bool add);
+    void index(const MeterBand&, bool) {}
+    void index(const IpMulticast&, bool) {}
+    void index(const IgmpGroup&, bool) {}
+    void index(const ServiceMonitor&, bool) {}
+    void index(const ControllerEvent&, bool) {}
+    void index(const Bfd&, bool) {}
 
     Names port_names_, chassis_names_, private_names_, set_names_, group_names_, var_names_;
+    Names meter_names_;
     Names mac_names_;  ///< "PORT\nIP"
     Names fdb_names_;  ///< "KEY\nMAC"
     std::unordered_map<uint32_t, Uuid> datapath_keys_;
     std::unordered_map<Uuid, std::unordered_map<uint32_t, Uuid>> port_keys_;
     Index ports_by_dp_, groups_by_dp_, macs_by_dp_, static_macs_by_dp_, flows_by_dp_;
-    Index flows_by_group_, dp_groups_by_dp_;
+    Index flows_by_group_, dp_groups_by_dp_, balancers_by_dp_, balancers_by_group_;
     std::unordered_map<uint32_t, UuidSet> fdb_by_key_;
     NameIndex port_groups_by_port_, children_;
 };

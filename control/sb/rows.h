@@ -105,6 +105,8 @@ struct PortBinding {
     Uuid ha_chassis_group;
     std::vector<Uuid> gateway_chassis;
     StringMap options;
+    std::vector<std::string> mac;
+    std::vector<std::string> nat_addresses;
 
     bool is_container() const { return type == PortType::kVif && !parent_port.empty(); }
     const std::string& option(std::string_view key) const { return get(options, key); }
@@ -128,6 +130,7 @@ struct LogicalFlow {
     std::shared_ptr<const std::string> match;
     std::shared_ptr<const std::string> actions;
     std::string stage_name;
+    std::string controller_meter;  ///< "": none
 };
 
 struct DpGroup {
@@ -153,6 +156,7 @@ struct MacBinding {
     std::string logical_port;
     std::string ip;
     std::string mac;
+    int64_t timestamp = 0;  ///< of the last use, ms since the epoch
 };
 
 struct StaticMacBinding {
@@ -169,6 +173,7 @@ struct Fdb {
     std::string mac;
     uint32_t dp_key = 0;
     uint32_t port_key = 0;
+    int64_t timestamp = 0;  ///< of the last use, ms since the epoch
 };
 
 struct HaChassisGroup {
@@ -193,6 +198,99 @@ struct TemplateVar {
     Uuid uuid;
     std::string chassis;
     StringMap variables;
+};
+
+struct LoadBalancer {
+    Uuid uuid;
+    std::string name;
+    std::string protocol;  ///< tcp, udp, sctp; "" is tcp
+    StringMap vips;        ///< "10.0.0.1:80" -> "10.0.1.1:8080,10.0.1.2:8080"
+    StringMap options;
+    std::vector<Uuid> datapaths;  ///< where it is in force, together with those of the groups
+    std::vector<Uuid> groups;     ///< datapath_group, ls_datapath_group, lr_datapath_group
+};
+
+struct Meter {
+    Uuid uuid;
+    std::string name;
+    std::string unit;  ///< kbps, pktps
+    std::vector<Uuid> bands;
+};
+
+struct MeterBand {
+    Uuid uuid;
+    std::string action;  ///< drop is all there is
+    int64_t rate = 0;
+    int64_t burst_size = 0;
+};
+
+/// A row of DHCP_Options or DHCPv6_Options: what a name in put_dhcp_opts() means.
+struct DhcpOption {
+    Uuid uuid;
+    std::string name;
+    uint16_t code = 0;
+    std::string type;
+};
+
+struct Dns {
+    Uuid uuid;
+    StringMap records;
+    std::vector<Uuid> datapaths;
+    StringMap options;
+    StringMap external_ids;
+};
+
+struct IpMulticast {
+    Uuid uuid;
+    Uuid datapath;
+    bool enabled = false;
+    bool querier = false;
+    std::string eth_src, ip4_src, ip6_src;
+    // Unset columns keep their defaults.
+    std::optional<int64_t> table_size, idle_timeout, query_interval, query_max_resp;
+    int64_t seq_no = 0;
+};
+
+struct IgmpGroup {
+    Uuid uuid;
+    std::string address;  ///< an IP address, or "mrouters"
+    Uuid datapath;
+    Uuid chassis;
+    std::vector<Uuid> ports;
+    std::string protocol;
+};
+
+struct ServiceMonitor {
+    Uuid uuid;
+    std::string ip;
+    std::string protocol;  ///< tcp, udp; "" is tcp
+    uint16_t port = 0;
+    std::string logical_port;
+    std::string src_mac, src_ip;
+    std::string status;  ///< online, offline, error; "": not known
+    StringMap options;
+    std::string type;  ///< "" or load-balancer is what we do
+};
+
+struct ControllerEvent {
+    Uuid uuid;
+    std::string type;
+    StringMap info;
+    Uuid chassis;
+    int64_t seq_num = 0;
+};
+
+struct Bfd {
+    Uuid uuid;
+    uint16_t src_port = 0;
+    uint32_t disc = 0;
+    std::string logical_port;
+    std::string dst_ip;
+    uint32_t min_tx = 0;
+    uint32_t min_rx = 0;
+    uint8_t detect_mult = 0;
+    std::string status;  ///< down, init, up, admin_down
+    std::string chassis_name;
 };
 
 }  // namespace sluice::sb

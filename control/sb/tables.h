@@ -31,6 +31,17 @@ enum Table : uint32_t {
     kHaChassis,
     kGatewayChassis,
     kTemplateVar,
+    kLoadBalancer,
+    kMeter,
+    kMeterBand,
+    kDhcpOptions,
+    kDhcp6Options,
+    kDns,
+    kIpMulticast,
+    kIgmpGroup,
+    kServiceMonitor,
+    kControllerEvent,
+    kBfd,
     kTableCount,
 };
 
@@ -54,5 +65,15 @@ void decode(const ovsdb::Row& row, HaChassisGroup* out);
 void decode(const ovsdb::Row& row, HaChassis* out);
 void decode(const ovsdb::Row& row, GatewayChassis* out);
 void decode(const ovsdb::Row& row, TemplateVar* out);
+void decode(const ovsdb::Row& row, LoadBalancer* out);
+void decode(const ovsdb::Row& row, Meter* out);
+void decode(const ovsdb::Row& row, MeterBand* out);
+void decode(const ovsdb::Row& row, DhcpOption* out);
+void decode(const ovsdb::Row& row, Dns* out);
+void decode(const ovsdb::Row& row, IpMulticast* out);
+void decode(const ovsdb::Row& row, IgmpGroup* out);
+void decode(const ovsdb::Row& row, ServiceMonitor* out);
+void decode(const ovsdb::Row& row, ControllerEvent* out);
+void decode(const ovsdb::Row& row, Bfd* out);
 
 }  // namespace sluice::sb

@@ -56,6 +56,30 @@ Bridge decode_bridge(const ovsdb::Replica& replica, const ovsdb::Row& row) {
     return out;
 }
 
+std::vector<Collectors> decode_collectors(const ovsdb::Replica& replica) {
+    std::vector<Collectors> out;
+    for (const auto& [uuid, row] : replica.rows(kCollectorSet)) {
+        const ovsdb::RowPtr ipfix = replica.find(kIpfix, (*row)[kCollectorSetIpfix].uuid());
+        if (!ipfix) {
+            continue;
+        }
+        Collectors set;
+        set.id = static_cast<uint32_t>((*row)[kCollectorSetId].integer());
+        set.bridge = (*row)[kCollectorSetBridge].uuid();
+        const Datum& targets = (*ipfix)[kIpfixTargets];
+        for (size_t i = 0; i < targets.size(); ++i) {
+            set.targets.push_back(targets.key(i).string());
+        }
+        set.active_timeout_s = static_cast<uint32_t>((*ipfix)[kIpfixActiveTimeout].integer());
+        set.max_flows = static_cast<uint32_t>((*ipfix)[kIpfixMaxFlows].integer());
+        if (const std::string* name = (*ipfix)[kIpfixOtherConfig].get("virtual_obs_id")) {
+            set.virtual_obs_id = *name;
+        }
+        out.push_back(std::move(set));
+    }
+    return out;
+}
+
 std::string now_text() {
     using namespace std::chrono;
     const auto now = system_clock::now().time_since_epoch();
@@ -149,6 +173,7 @@ void Database::decode_contents() {
     }
     std::sort(next.bridges.begin(), next.bridges.end(),
               [](const Bridge& a, const Bridge& b) { return a.name < b.name; });
+    next.collectors = decode_collectors(replica);
     contents_ = std::move(next);
 }
 
@@ -254,6 +279,40 @@ void Database::create_bridge(const std::string& name, const std::string& datapat
     }
     const Uuid bridge = txn.insert("Bridge", columns);
     txn.mutate("Open_vSwitch", contents_.root, "bridges", "insert", ovsdb::uuid_set({bridge}));
+    send(txn);
+}
+
+void Database::keep_zones(const std::string& bridge, const StringMap& zones) {
+    const Bridge* row = contents_.bridge(bridge);
+    if (!row || !client_->synced()) {
+        return;
+    }
+    std::vector<std::pair<std::string, std::string>> set;
+    std::vector<std::string> gone;
+    for (const auto& [key, value] : zones) {
+        if (sb::get(row->external_ids, key) != value) {
+            set.emplace_back(key, value);
+        }
+    }
+    for (const auto& [key, value] : row->external_ids) {
+        if (key.starts_with("ct-zone-") && !zones.contains(key)) {
+            gone.push_back(key);
+        }
+    }
+    if (set.empty() && gone.empty()) {
+        return;
+    }
+    if (is_busy_) {
+        is_stale_ = true;
+        return;
+    }
+    ovsdb::Transaction txn;
+    if (!gone.empty()) {
+        txn.remove_map_keys("Bridge", row->uuid, "external_ids", gone);
+    }
+    if (!set.empty()) {
+        txn.set_map_keys("Bridge", row->uuid, "external_ids", set);
+    }
     send(txn);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The local Open_vSwitch database: what it asks of us, and what we report back.
 //
-// Reads Open_vSwitch, Bridge, Port, Interface and SSL. Writes what ovs-vswitchd would: state and
+// Reads Open_vSwitch, Bridge, Port, Interface, SSL and where samples go. Writes what ovs-vswitchd would: state and
 // statistics of interfaces, cur_cfg once a configuration is in force (so that ovs-vsctl returns),
 // and what ovn-controller would: the integration bridge when it is missing, external_ids
 // ovn-installed. Only differences from what was written last are sent; after a reconnect all of it
@@ -44,6 +44,16 @@ struct Bridge {
     std::vector<Interface> interfaces;  ///< by name
 };
 
+/// Flow_Sample_Collector_Set with its IPFIX row.
+struct Collectors {
+    uint32_t id = 0;
+    Uuid bridge;
+    std::vector<std::string> targets;
+    uint32_t active_timeout_s = 0;
+    uint32_t max_flows = 0;
+    std::string virtual_obs_id;
+};
+
 /// The whole database as one value.
 struct Contents {
     Uuid root;
@@ -53,6 +63,7 @@ struct Contents {
     int64_t next_cfg = 0;
     int64_t cur_cfg = 0;
     std::vector<Bridge> bridges;  ///< by name
+    std::vector<Collectors> collectors;
     std::string private_key, certificate, ca_cert;
 
     const Bridge* bridge(std::string_view name) const;
@@ -87,6 +98,8 @@ public:
     void report(const std::map<Uuid, InterfaceState>& interfaces, bool acknowledge);
     /// Adds the bridge as ovn-controller does, unless it is there or asked for already.
     void create_bridge(const std::string& name, const std::string& datapath_type);
+    /// Makes the bridge's external_ids "ct-zone-..." what `zones` has.
+    void keep_zones(const std::string& bridge, const StringMap& zones);
 
 private:
     void take(const ovsdb::Update& update);

@@ -8,7 +8,7 @@
 
 namespace sluice::vswitch {
 
-enum Table : uint32_t { kRoot, kBridge, kPort, kInterface, kSsl };
+enum Table : uint32_t { kRoot, kBridge, kPort, kInterface, kSsl, kCollectorSet, kIpfix };
 enum RootColumn : size_t {
     kRootBridges,
     kRootExternalIds,
@@ -35,6 +35,13 @@ enum InterfaceColumn : size_t {
     kInterfaceMtuRequest,
 };
 enum SslColumn : size_t { kSslPrivateKey, kSslCertificate, kSslCaCert };
+enum CollectorSetColumn : size_t { kCollectorSetId, kCollectorSetBridge, kCollectorSetIpfix };
+enum IpfixColumn : size_t {
+    kIpfixTargets,
+    kIpfixActiveTimeout,
+    kIpfixMaxFlows,
+    kIpfixOtherConfig,
+};
 
 inline std::vector<ovsdb::TableSpec> table_specs() {
     return {
@@ -45,6 +52,8 @@ inline std::vector<ovsdb::TableSpec> table_specs() {
         {"Port", {"name", "interfaces"}, {}},
         {"Interface", {"name", "type", "options", "external_ids", "mac", "mtu_request"}, {}},
         {"SSL", {"private_key", "certificate", "ca_cert"}, {}},
+        {"Flow_Sample_Collector_Set", {"id", "bridge", "ipfix"}, {}},
+        {"IPFIX", {"targets", "cache_active_timeout", "cache_max_flows", "other_config"}, {}},
     };
 }
 

@@ -29,6 +29,7 @@ ControlOptions control_options(const Options& o) {
     }
     c.system_is_dummy = o.dummy;
     c.kernel_underlay = !o.dummy;
+    c.zones_file = o.zones_file;
     c.legacy_geneve_tx = o.legacy_geneve;
     return c;
 }
@@ -66,6 +67,7 @@ App::~App() {
         host_->stop_threads();
     }
     control_.reset();
+    watch_.reset();
     slow_path_.reset();
     host_.reset();
 }
@@ -76,6 +78,8 @@ Result<void> App::start() {
     config.cores = options_.cores;
     config.mbufs = options_.mbufs;
     config.cache_entries = options_.cache_entries;
+    config.connections = options_.conntrack_connections;
+    config.fragments_kb = options_.conntrack_fragments_kb;
     config.idle_sleep_us = options_.idle_sleep_us;
     Result<std::unique_ptr<Host>> host = Host::create(config);
     if (!host) {
@@ -138,6 +142,15 @@ Result<void> App::make_control() {
         host_->flow_total(flow, &sum.first, &sum.second);
         return sum;
     };
+    hooks.watch = [this](std::shared_ptr<const watch::Config> config) {
+        if (watch_) {
+            watch_->configure(std::move(config));
+        }
+    };
+    hooks.services = [this](std::shared_ptr<const ServiceTables> tables) {
+        services_->set_tables(std::move(tables));
+    };
+    hooks.conntrack = host_->conntrack();
     hooks.resolve = [this](const std::vector<ResolveRequest>& wanted) {
         if (slow_path_) {
             slow_path_->resolve(wanted);
@@ -178,6 +191,9 @@ void App::make_slow_path() {
     };
     sinks.tunnel_wanted = [&control](uint32_t tunnel) { control.tunnel_wanted(tunnel); };
     slow_path_ = std::make_unique<SlowPath>(std::move(config), std::move(sinks));
+    services_ = std::make_unique<Services>(slow_path_.get());
+    watch_ = std::make_unique<watch::Watch>(
+        *slow_path_, loop_, [&control](const watch::Report& report) { control.watched(report); });
 }
 
 Result<void> App::make_server() {
@@ -207,6 +223,7 @@ Result<void> App::make_server() {
     };
     rpc::add_builtin_commands(*server_, std::move(hooks));
     rpc::add_report_commands(*server_, report_sources(*this));
+    rpc::add_conntrack_commands(*server_, conntrack_sources(*this));
     add_commands(*server_, *this);
     return {};
 }

@@ -10,9 +10,12 @@
 
 #include "control/control_plane.h"
 #include "control/rpc/builtin.h"
+#include "control/rpc/conntrack_report.h"
 #include "control/rpc/reports.h"
 #include "control/rpc/server.h"
+#include "control/slowpath/services/services.h"
 #include "control/slowpath/slowpath.h"
+#include "control/slowpath/watch/watch.h"
 #include "lib/base/event_loop.h"
 #include "tools/host/host.h"
 #include "tools/sluiced/options.h"
@@ -55,6 +58,8 @@ private:
     std::unique_ptr<Host> host_;
     std::unique_ptr<ControlPlane> control_;
     std::unique_ptr<SlowPath> slow_path_;
+    std::unique_ptr<Services> services_;
+    std::unique_ptr<watch::Watch> watch_;
     std::unique_ptr<rpc::Server> server_;
     EventLoop::TimerId reclaim_timer_ = 0;
 };
@@ -65,5 +70,6 @@ void add_commands(rpc::Server& server, App& app);
 
 /// Where the reports of control/rpc/reports.h come from.
 rpc::ReportSources report_sources(App& app);
+rpc::ConntrackSources conntrack_sources(App& app);
 
 }  // namespace sluice
