@@ -4,8 +4,9 @@
 // The logical flow knows the only address the client may have and the options to give; so a
 // DISCOVER becomes an OFFER, a REQUEST an ACK or, for another address, a NAK, an INFORM an ACK
 // without address and times. DECLINE and RELEASE change nothing, the packet goes on as it came.
-// Options go out in the order of the flow, the boot file first; iPXE clients (option 175) get
-// `bootfile_name`, others `bootfile_name_alt` where there is one. `next_server` sets siaddr too.
+// Options go out in the order of the flow, boot file and next server first; iPXE clients (option
+// 175) get `bootfile_name`, others `bootfile_name_alt` where there is one. `next_server` sets
+// siaddr too.
 #pragma once
 
 #include <optional>

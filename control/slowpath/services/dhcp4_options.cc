@@ -2,6 +2,7 @@
 // The values of put_dhcp_opts() as bytes.
 #include <algorithm>
 #include <bit>
+#include <iterator>
 #include <map>
 
 #include "control/slowpath/services/dhcp4.h"
@@ -14,6 +15,7 @@ using wire::Writer;
 
 constexpr uint8_t kOfferIp = 0;
 constexpr uint8_t kBootFile = 67;
+constexpr uint8_t kNextServer = 253;
 constexpr uint8_t kBootFileAlt = 254;
 constexpr size_t kMaxName = 255;
 constexpr size_t kMaxLabel = 63;
@@ -137,7 +139,8 @@ std::optional<Dhcp4Offer> encode_dhcp4(const lang::PutDhcpv4Opts& action,
         }
     }
     const auto rank = [](const Dhcp4Option& o) {
-        return o.code == kBootFile ? 0 : (o.code == kBootFileAlt ? 1 : 2);
+        constexpr uint8_t kFirst[] = {kBootFile, kBootFileAlt, kNextServer};
+        return std::find(std::begin(kFirst), std::end(kFirst), o.code) - std::begin(kFirst);
     };
     std::stable_sort(out.options.begin(), out.options.end(),
                      [&](const auto& a, const auto& b) { return rank(a) < rank(b); });

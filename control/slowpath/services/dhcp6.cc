@@ -102,7 +102,7 @@ uint8_t reply_type(uint8_t asked, bool modern) {
     case kInformation: return kReply;
     case kRenew:
     case kRebind:
-    case kRelease: return modern ? kReply : uint8_t{0};
+    case kRelease: return modern ? uint8_t{kReply} : uint8_t{0};
     default: return 0;
     }
 }

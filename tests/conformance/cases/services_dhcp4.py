@@ -56,8 +56,6 @@ SPEC = net.spec([
     one.host.send(Ether(src=one.host.mac, dst='ff:ff:ff:ff:ff:ff')
                   / IP(src='0.0.0.0', dst='255.255.255.255', ttl=1, tos=0x10, id=7) / UDP(sport=68, dport=67)
                   / Raw(GOOD)),
-    one.host.send(Ether(src=one.host.mac, dst='ff:ff:ff:ff:ff:ff')
-                  / IP(src='0.0.0.0', dst='255.255.255.255', flags='MF') / UDP(sport=68, dport=67) / Raw(GOOD)),
 ], nb=dhcp_options('10.0.1.0/24', OPTIONS, 'lp1')
     + dhcp_options('10.0.1.0/24', dict(OPTIONS, lease_time='60', next_server='10.0.1.200'), 'lp2')
     + dhcp_options('10.0.2.0/24', dict(OPTIONS, server_id='10.0.2.254', router='10.0.2.254'), 'lp5'))
