@@ -196,6 +196,52 @@ bool change(Transform what, State* s) {
     return false;
 }
 
+/// The packet that an ICMP error quotes, as conntrack sees it; false when it is none to relate to.
+bool quote_tuple(const State& s, const PacketFacts& old, CtTuple* t) {
+    const uint32_t proto = s.w[kSlotIpProto];
+    const bool ip6 = is_ip6(s);
+    if (s.w[kSlotIpFrag] != 0) {
+        return false;
+    }
+    t->proto = static_cast<uint8_t>(proto);
+    t->is_v6 = ip6;
+    if (ip6) {
+        std::memcpy(t->src, s.w + kSlotIp6Src, sizeof t->src);
+        std::memcpy(t->dst, s.w + kSlotIp6Dst, sizeof t->dst);
+    } else {
+        t->src[3] = s.w[kSlotIp4Src];
+        t->dst[3] = s.w[kSlotIp4Dst];
+    }
+    const auto first = static_cast<uint16_t>(s.w[kSlotL4Src]);
+    const auto second = static_cast<uint16_t>(s.w[kSlotL4Dst]);
+    if (proto == wire::kProtoTcp || proto == wire::kProtoUdp) {
+        t->src_port = first;
+        t->dst_port = second;
+        return first != 0 && second != 0;
+    }
+    if (proto == (ip6 ? wire::kProtoIcmp6 : wire::kProtoIcmp)) {
+        t->icmp_type = static_cast<uint8_t>(first);
+        t->icmp_code = static_cast<uint8_t>(second);
+        t->src_port = t->dst_port = old.icmp_id;
+        return old.is_valid && !old.has_inner && second == 0;
+    }
+    return true;
+}
+
+void end_facts(const State& before, const PacketFacts& old, PacketFacts* facts) {
+    facts->is_valid = before.w[kSlotIpFrag] == 0;
+    if (before.w[kSlotIpProto] == wire::kProtoTcp) {
+        facts->is_valid &= before.w[kSlotL4Src] != 0 && before.w[kSlotL4Dst] != 0;
+        facts->tcp_flags = kTcpRstAck;
+        facts->tcp_ack = old.tcp_seq + 1;
+    } else {
+        facts->sctp_chunk = 6;
+        facts->payload_len = 4;
+        const bool initial = old.sctp_chunk == 1 && old.sctp_vtag == 0;
+        facts->sctp_vtag = initial ? old.sctp_init_tag : old.sctp_vtag;
+    }
+}
+
 }  // namespace
 
 bool transform_state(Transform what, Frame* f) {
@@ -204,6 +250,33 @@ bool transform_state(Transform what, Frame* f) {
     }
     std::memset(f->s.w + kSlotPktMark, 0, (kSlotEthSrc - kSlotPktMark) * sizeof f->s.w[0]);
     return true;
+}
+
+void transform_facts(Transform what, const State& before, const PacketFacts& old,
+                     PacketFacts* facts) {
+    *facts = PacketFacts{};
+    facts->tcp_wscale = 0xff;
+    switch (what) {
+    case Transform::kArp:
+    case Transform::kNdNs:
+    case Transform::kNdNa:
+    case Transform::kNdNaRouter: return;
+    case Transform::kTcpReset:
+    case Transform::kSctpAbort: end_facts(before, old, facts); return;
+    case Transform::kReject:
+        if (before.w[kSlotIpProto] == wire::kProtoTcp ||
+            before.w[kSlotIpProto] == wire::kProtoSctp) {
+            end_facts(before, old, facts);
+            return;
+        }
+        break;
+    case Transform::kIcmp4:
+    case Transform::kIcmp4Error:
+    case Transform::kIcmp6:
+    case Transform::kIcmp6Error: break;
+    }
+    facts->has_inner = quote_tuple(before, old, &facts->inner);
+    facts->is_valid = facts->has_inner;
 }
 
 }  // namespace sluice
