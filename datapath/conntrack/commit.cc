@@ -113,7 +113,8 @@ CtCommit Conntrack::commit(const CtTuple& tuple, const PacketFacts& facts, const
                            uint64_t now_ms, CtView* view, uint32_t bytes) {
     const bool wants_nat = args.nat.kind != CtNat::kNone;
     CtCommit result = CtCommit::kSame;
-    if (view->conn && !view->reopens && mark_existing(args.marks, view, &result)) {
+    if (view->conn && !view->reopens && !impl_->is_expired(*view->conn, now_ms) &&
+        mark_existing(args.marks, view, &result)) {
         view->ct_state |= wants_nat && view->has_nat ? view->nat_state : 0;
         return result;
     }

@@ -9,7 +9,8 @@ namespace {
 
 constexpr uint32_t kMayEvict = 1;
 constexpr unsigned kCheckShift = 8;        // units of 256 ms
-constexpr unsigned kEvictScan = 4096;      // slots looked at to find one that may go
+constexpr unsigned kEvictScan = 65536;     // slots looked at to find one that may go
+constexpr uint64_t kEvictRestMs = 100;     // after the whole table was looked at for nothing
 constexpr unsigned kEvictCandidates = 16;  // of which the one closest to its end goes
 constexpr uint64_t kPassMs = 1000;
 constexpr unsigned kLooksPerRemoval = 64;
@@ -79,7 +80,7 @@ void Conntrack::Impl::release(CtConn* conn) {
 
 bool Conntrack::Impl::evict(uint64_t now_ms) {
     const uint32_t size = fresh.load(std::memory_order_relaxed);
-    if (size == 0) {
+    if (size == 0 || now_ms < evict_rest_ms.load(std::memory_order_relaxed)) {
         return false;
     }
     const uint32_t scan = std::min<uint32_t>(size, kEvictScan);
@@ -92,7 +93,7 @@ bool Conntrack::Impl::evict(uint64_t now_ms) {
         at = at == size ? 0 : at;
         const uint32_t check = checks[at].load(std::memory_order_relaxed);
         const int32_t left = remaining(check, now_ms);
-        if (check == 0 || (left >= 0 && !(check & kMayEvict))) {
+        if (check == 0 || (left > 0 && !(check & kMayEvict))) {
             continue;
         }
         CtConn* conn = &conns[at];
@@ -112,7 +113,16 @@ bool Conntrack::Impl::evict(uint64_t now_ms) {
         candidates += check & kMayEvict;
     }
     evict_cursor.store(at, std::memory_order_relaxed);
-    return best && remove(best, generation, CtCounters::kEvicted);
+    if (best) {
+        evict_barren.store(0, std::memory_order_relaxed);
+        return remove(best, generation, CtCounters::kEvicted);
+    }
+    const uint32_t barren = evict_barren.load(std::memory_order_relaxed) + scan;
+    evict_barren.store(barren < size ? barren : 0, std::memory_order_relaxed);
+    if (barren >= size) {
+        evict_rest_ms.store(now_ms + kEvictRestMs, std::memory_order_relaxed);
+    }
+    return false;
 }
 
 unsigned Conntrack::Impl::sweep(unsigned worker, uint64_t now_ms, unsigned budget) {

@@ -153,6 +153,8 @@ struct Conntrack::Impl {
     std::atomic<uint32_t> fresh{0};                  ///< slots below were used once
     std::atomic<uint32_t> used{0};
     std::atomic<uint32_t> evict_cursor{0};
+    std::atomic<uint32_t> evict_barren{0};   ///< slots passed since one could go
+    std::atomic<uint64_t> evict_rest_ms{0};  ///< nothing to evict, do not look before
 
 private:
     struct Places {
