@@ -5,6 +5,7 @@ import struct
 import unittest
 
 from compare import checksum, compare, mask_tunnel_noise
+from purpose import is_expected
 
 
 def tunnelled(inner=b'payload!', ip_id=1, sport=1000, with_checksum=True, ttl=64, dport=6081):
@@ -110,6 +111,32 @@ class ChoiceTest(unittest.TestCase):
         left = run_of(self.second, self.second)
         self.assertEqual(compare(left, run_of(self.third, self.third), alternatives=CHOICE), [])
         self.assertNotEqual(compare(left, run_of(self.third, self.second), alternatives=CHOICE), [])
+
+
+class PurposeTest(unittest.TestCase):
+    """Only the outer ECN of an inner CE packet is forgiven, and only ECT(0) against CE."""
+
+    @staticmethod
+    def difference(outer, other, inner_tos):
+        def frame(tos):
+            inner = bytes(12) + bytes.fromhex('080045%02x' % inner_tos) + bytes(20)
+            data = bytearray.fromhex(mask_tunnel_noise(tunnelled(inner)))
+            data[15] = tos
+            return data.hex()
+        return (0, ['v1', ''], 'wire', [frame(outer)], [frame(other)])
+
+    def test_outer_ecn(self):
+        self.assertTrue(is_expected(self.difference(2, 3, 3)))
+        self.assertFalse(is_expected(self.difference(2, 3, 2)))
+        self.assertFalse(is_expected(self.difference(0, 3, 3)))
+        self.assertFalse(is_expected(self.difference(2, 0xb3, 3)))
+
+    def test_only_in_its_case(self):
+        dropped = (0, ['v1', ''], 'v2', [], ['00' * 12 + '08004500' + '00' * 20])
+        self.assertTrue(is_expected(dropped, 'match_network'))
+        self.assertFalse(is_expected(dropped, 'l2_switch'))
+        marked = (0, ['v1', ''], 'v2', [], ['00' * 12 + '080045b8' + '00' * 20])
+        self.assertFalse(is_expected(marked, 'match_network'))
 
 
 class KindTest(unittest.TestCase):

@@ -19,12 +19,12 @@ import concurrent.futures
 import importlib.util
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
 
 from compare import compare, words_of
+from purpose import is_expected
 from fleet import play_generated
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -45,26 +45,6 @@ def load_spec(name):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.SPEC
-
-
-def expected_differences():
-    """Where sluice differs on purpose; each entry says why (expected_differences.json)."""
-    with open(HERE + '/expected_differences.json') as file:
-        return json.load(file)
-
-
-def is_expected(difference, name=None):
-    """Whether a difference is one of those: same case, and frames as the entry's patterns say."""
-    _, _, port, left, right = difference
-    for entry in expected_differences():
-        if 'reference' not in entry or entry.get('case', name) != name:
-            continue
-        texts = [' '.join(left), ' '.join(right)]
-        if re.fullmatch(entry.get('port', '.*'), port) and all(
-                re.fullmatch(entry[side], text) for side,
-                text in zip(('reference', 'sluice'), texts)):
-            return True
-    return False
 
 
 def play(command, spec_path, out_path):
