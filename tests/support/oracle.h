@@ -65,7 +65,14 @@ struct World {
     std::map<std::string, std::vector<std::string>> address_sets;
     std::map<std::string, std::vector<std::string>> port_groups;
     std::set<std::string> resident;
+    // Conntrack zones (ovn-architecture(7) "Logical network" has who owns which).
+    bool is_switch = true;
+    std::map<uint32_t, unsigned> port_zones;  ///< by port key
+    unsigned dnat_zone = 0;
+    unsigned snat_zone = 0;
 };
+
+class Tracker;  // oracle_tracker.h
 
 bool matches(const lang::Expr& expr, const Packet& packet, const World& world);
 
@@ -92,7 +99,8 @@ const Flow* best_match(const std::vector<Flow>& flows, unsigned side, unsigned t
                        const Packet& packet, const World& world);
 
 /// Runs `packet` from (side, table) on; gives what happened in order.
+/// Without a tracker no flow may have conntrack actions.
 std::vector<Event> run(const std::vector<Flow>& flows, unsigned side, unsigned table,
-                       const Packet& packet, const World& world);
+                       const Packet& packet, const World& world, Tracker* tracker = nullptr);
 
 }  // namespace sluice::oracle

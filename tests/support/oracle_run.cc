@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "tests/support/oracle.h"
+#include "tests/support/oracle_tracker.h"
 
 namespace sluice::oracle {
 
@@ -12,8 +13,9 @@ constexpr unsigned kMaxDepth = 90;
 
 class Machine {
 public:
-    Machine(const std::vector<Flow>& flows, const World& world, const Packet& packet)
-        : flows_(flows), world_(world), packet_(packet) {}
+    Machine(const std::vector<Flow>& flows, const World& world, const Packet& packet,
+            Tracker* tracker)
+        : flows_(flows), world_(world), packet_(packet), tracker_(tracker) {}
 
     void table(unsigned side, unsigned number) {
         const Flow* flow = best_match(flows_, side, number, packet_, world_);
@@ -76,9 +78,6 @@ private:
     }
     bool act(const lang::Load& node, const Flow&) {
         if (const auto* number = std::get_if<lang::Integer>(&node.value)) {
-            const auto wide = [](unsigned __int128 v) {
-                return Wide{static_cast<uint64_t>(v >> 64), static_cast<uint64_t>(v)};
-            };
             if (!number->masked) {
                 write(node.dst, wide(number->value));
             } else {
@@ -126,16 +125,172 @@ private:
     bool act(const lang::Clone& node, const Flow& flow) {
         const Packet packet = packet_;
         const std::vector<Saved> stack = stack_;
+        const Track track = track_;
         list(node.body, flow);
         packet_ = packet;
         stack_ = stack;
+        track_ = track;
         return true;
     }
     bool act(const lang::CtClear&, const Flow&) {
-        packet_["ct_state"] = {};
-        packet_["ct_mark"] = {};
-        packet_["ct_label"] = {};
+        track_ = {};
+        show({}, {}, {});
         return true;
+    }
+
+    // Connection tracking, as ovn-sb(5) tells it and as Open vSwitch's ct() does it.
+    struct Track {
+        bool is_tracked = false;
+        unsigned zone = 0;
+        unsigned state = 0;
+        Connection* known = nullptr;  ///< the zone's next step need not look again
+    };
+    enum class ZoneOf { kPort, kDnat, kSnat };
+
+    void show(Wide state, Wide mark, Wide label) {
+        packet_["ct_state"] = state;
+        packet_["ct_mark"] = mark;
+        packet_["ct_label"] = label;
+    }
+    unsigned zone(ZoneOf whose) const {
+        if (whose == ZoneOf::kSnat) {
+            return world_.snat_zone;
+        }
+        if (whose == ZoneOf::kDnat || !world_.is_switch) {
+            return world_.dnat_zone;
+        }
+        Packet copy = packet_;
+        const auto at = world_.port_zones.find(static_cast<uint32_t>(copy["inport"].lo));
+        return at == world_.port_zones.end() ? 0 : at->second;
+    }
+    bool is_v4() { return packet_["eth.type"].lo == 0x800; }
+    bool is_icmp() { return packet_["ip.proto"].lo == (is_v4() ? 1 : 58); }
+    Way way(unsigned zone) {
+        Way w;
+        w.zone = zone;
+        w.family = is_v4() ? 4 : 6;
+        w.proto = static_cast<unsigned>(packet_["ip.proto"].lo);
+        w.from.address = packet_[is_v4() ? "ip4.src" : "ip6.src"];
+        w.to.address = packet_[is_v4() ? "ip4.dst" : "ip6.dst"];
+        if (w.proto == 6 || w.proto == 17) {
+            w.from.port = static_cast<unsigned>(packet_["l4.src"].lo);
+            w.to.port = static_cast<unsigned>(packet_["l4.dst"].lo);
+        }
+        return w;
+    }
+    void become(const Way& w) {
+        packet_[is_v4() ? "ip4.src" : "ip6.src"] = w.from.address;
+        packet_[is_v4() ? "ip4.dst" : "ip6.dst"] = w.to.address;
+        if (w.proto == 6 || w.proto == 17) {
+            packet_["l4.src"] = {0, w.from.port};
+            packet_["l4.dst"] = {0, w.to.port};
+        }
+    }
+
+    /// One ct(): `commit` null only looks; `translates` is ct(nat); `goes_on` is ct(table=...).
+    bool step(ZoneOf whose, const Commit* commit, bool translates, bool goes_on, const Flow& flow) {
+        const unsigned z = zone(whose);
+        const bool again = track_.is_tracked && track_.zone == z;
+        if (again && (track_.state & 0xc0) != 0) {
+            throw Undecided{};  // looked at after NAT in the same zone: tested elsewhere
+        }
+        const unsigned type = is_icmp() ? static_cast<unsigned>(packet_["l4.src"].lo) : 0;
+        Answer answer;
+        if (again && track_.known != nullptr) {
+            answer.state = track_.state;
+            answer.connection = track_.known;
+            if (commit != nullptr) {
+                Tracker::mark(track_.known, *commit);
+            }
+            if (track_.known->nat != Connection::kNone) {
+                throw Undecided{};
+            }
+        } else {
+            answer = commit != nullptr ? tracker_->commit(way(z), type, *commit)
+                                       : tracker_->look(way(z), type);
+        }
+        track_ = {true, z, answer.state, translates ? nullptr : answer.connection};
+        if (translates && answer.translated) {
+            become(*answer.translated);
+            track_.state |= answer.nat_state;
+        }
+        if (!goes_on) {
+            show({}, {}, {});
+            return true;
+        }
+        const Connection* c = answer.connection;
+        show({0, track_.state}, {0, c ? c->mark : 0}, c ? c->label : Wide{});
+        table(flow.side, flow.table + 1);
+        return true;
+    }
+    bool nat(ZoneOf whose, Connection::Nat kind, const lang::Nat& node, const Flow& flow) {
+        if (!node.address) {
+            return step(whose, nullptr, true, true, flow);
+        }
+        Commit commit;
+        commit.nat = kind;
+        commit.address = wide(node.address->value);
+        commit.port = node.ports ? node.ports->low : 0;
+        return step(whose, &commit, true, true, flow);
+    }
+    static Wide wide(unsigned __int128 v) {
+        return {static_cast<uint64_t>(v >> 64), static_cast<uint64_t>(v)};
+    }
+
+    bool act(const lang::CtNext&, const Flow& flow) {
+        return step(ZoneOf::kPort, nullptr, false, true, flow);
+    }
+    bool act(const lang::CtDnat& n, const Flow& f) {
+        return nat(ZoneOf::kDnat, Connection::kDestination, n, f);
+    }
+    bool act(const lang::CtSnat& n, const Flow& f) {
+        return nat(ZoneOf::kSnat, Connection::kSource, n, f);
+    }
+    bool act(const lang::CtDnatInCzone& n, const Flow& f) {
+        return nat(ZoneOf::kDnat, Connection::kDestination, n, f);
+    }
+    bool act(const lang::CtSnatInCzone& n, const Flow& f) {
+        return nat(ZoneOf::kDnat, Connection::kSource, n, f);
+    }
+    bool act(const lang::CtCommitNat&, const Flow& flow) {
+        const Commit commit;
+        return step(ZoneOf::kPort, &commit, true, true, flow);
+    }
+    bool act(const lang::CtLbMark& node, const Flow& flow) {
+        if (node.backends.empty()) {
+            return step(ZoneOf::kPort, nullptr, true, true, flow);
+        }
+        const auto& backend = std::get<lang::Backend>(node.backends.at(0));
+        Commit commit;
+        commit.nat = Connection::kDestination;
+        commit.address = wide(backend.address.value);
+        commit.port = backend.port;
+        commit.mark = commit.mark_mask = 2;
+        return step(ZoneOf::kPort, &commit, true, true, flow);
+    }
+    bool act(const lang::CtCommitV2& node, const Flow& flow) {
+        // The block writes the connection's mark and label, seen as if they were the packet's.
+        const Packet before = packet_;
+        Commit commit;
+        for (const lang::Action& action : node.body.actions) {
+            const auto& load = std::get<lang::Load>(action.node);
+            act(load, flow);
+            const Place at = place(load.dst);
+            const bool is_mark = at.store == store_index("ct_mark");
+            const Wide bits = wide_left(wide_ones(at.width), at.low);
+            if (is_mark) {
+                commit.mark_mask |= bits.lo;
+            } else {
+                commit.label_mask = wide_or(commit.label_mask, bits);
+            }
+        }
+        commit.mark = packet_["ct_mark"].lo;
+        commit.label = packet_["ct_label"];
+        packet_ = before;
+        // OVN asks for a NAT that changes nothing: source address as it is.
+        commit.nat = Connection::kSource;
+        commit.address = packet_[is_v4() ? "ip4.src" : "ip6.src"];
+        return step(ZoneOf::kPort, &commit, true, false, flow);
     }
     bool act(const lang::CheckPktLarger& node, const Flow&) {
         write(node.dst, {0, packet_["length"].lo > node.length});
@@ -162,6 +317,8 @@ private:
     const std::vector<Flow>& flows_;
     const World& world_;
     Packet packet_;
+    Tracker* tracker_;
+    Track track_;
     std::vector<Saved> stack_;
     std::vector<Event> events_;
     unsigned depth_ = 0;
@@ -191,8 +348,8 @@ const Flow* best_match(const std::vector<Flow>& flows, unsigned side, unsigned t
 }
 
 std::vector<Event> run(const std::vector<Flow>& flows, unsigned side, unsigned table,
-                       const Packet& packet, const World& world) {
-    Machine machine(flows, world, packet);
+                       const Packet& packet, const World& world, Tracker* tracker) {
+    Machine machine(flows, world, packet, tracker);
     machine.table(side, table);
     return machine.take();
 }
