@@ -21,7 +21,8 @@ bool contains(const std::vector<Uuid>& list, const Uuid& uuid) {
 /// Rows that differ only in which datapaths they serve compile to the same.
 bool says_the_same(const sb::LogicalFlow& a, const sb::LogicalFlow& b) {
     return &a == &b || (a.egress == b.egress && a.table == b.table && a.priority == b.priority &&
-                        *a.match == *b.match && *a.actions == *b.actions);
+                        *a.match == *b.match && *a.actions == *b.actions &&
+                        a.by_connection == b.by_connection);
 }
 
 }  // namespace
@@ -38,6 +39,8 @@ std::shared_ptr<FlowStore::Entry> FlowStore::make_entry(
     flow.match = row->match;
     flow.actions = row->actions;
     flow.stage_name = row->stage_name;
+    flow.controller_meter = row->controller_meter;
+    flow.by_connection = row->by_connection;
     auto info = std::make_shared<FlowInfo>();
     info->uuid = row->uuid;
     info->stage_name = row->stage_name;

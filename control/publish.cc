@@ -36,7 +36,7 @@ std::unique_ptr<const Pipeline> PipelineBuilder::update(const BuildInputs& input
     is_physical = update_lengths() || is_physical;
     is_physical = update_entries(now) || is_physical || is_tunnels_changed_ || is_first;
     const bool is_changed =
-        is_physical || is_structure_changed_ ||
+        update_meters() || is_physical || is_structure_changed_ ||
         std::any_of(locals_.begin(), locals_.end(), [](auto& l) { return l.second.is_changed; });
     inputs_ = inputs;
     is_fresh_ = false;

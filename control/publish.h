@@ -121,6 +121,7 @@ private:
     void compile_dirty(const physical::View& view);
     bool update_masks();
     bool update_lengths();
+    bool update_meters();
     bool update_entries(const physical::View& view);
     void build_datapaths();
     std::unique_ptr<const Pipeline> assemble();
@@ -145,6 +146,7 @@ private:
     std::vector<std::shared_ptr<const KeyMask>> masks_;  ///< by datapath index
     std::shared_ptr<const KeyMask> tunnel_mask_;
     std::vector<uint32_t> lengths_;
+    std::vector<std::shared_ptr<const MeterSpec>> meters_;  ///< by index of MeterNames
     std::shared_ptr<const physical::EntriesPart> entries_;
     uint64_t sequence_ = 0;
     uint64_t physical_generation_ = 0;

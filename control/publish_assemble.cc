@@ -5,6 +5,7 @@
 #include <functional>
 #include <numeric>
 
+#include "control/compile/meter_names.h"
 #include "control/publish.h"
 
 namespace sluice {
@@ -66,6 +67,36 @@ bool PipelineBuilder::update_lengths() {
     std::sort(lengths.begin(), lengths.end());
     lengths.erase(std::unique(lengths.begin(), lengths.end()), lengths.end());
     return std::exchange(lengths_, lengths) != lengths;
+}
+
+/// Meter rows at the places that compiled code has for their names.
+bool PipelineBuilder::update_meters() {
+    std::vector<std::shared_ptr<const MeterSpec>> next;
+    for (const auto& place : compile::MeterNames::instance().list()) {
+        const sb::Meter* row = place ? mirror_->meter(place->name) : nullptr;
+        if (!row) {
+            next.push_back(nullptr);
+            continue;
+        }
+        auto spec = std::make_shared<MeterSpec>();
+        spec->id = place->id;
+        spec->is_packets = row->unit == "pktps";
+        for (const Uuid& uuid : row->bands) {
+            if (const sb::MeterBand* band = mirror_->meter_bands.find(uuid)) {
+                spec->bands.push_back(
+                    {static_cast<uint64_t>(std::max<int64_t>(band->rate, 0)),
+                     static_cast<uint64_t>(std::max<int64_t>(band->burst_size, 0))});
+            }
+        }
+        next.push_back(std::move(spec));
+    }
+    const bool is_same =
+        std::equal(next.begin(), next.end(), meters_.begin(), meters_.end(),
+                   [](const auto& a, const auto& b) { return a == b || (a && b && *a == *b); });
+    if (!is_same) {
+        meters_ = std::move(next);
+    }
+    return !is_same;
 }
 
 bool PipelineBuilder::update_entries(const physical::View& now) {
@@ -141,6 +172,7 @@ std::unique_ptr<const Pipeline> PipelineBuilder::assemble() {
         pipeline->too_many_pkt_lens = true;
         pipeline->pkt_lens.resize(limits::kMaxLenClasses);
     }
+    pipeline->meters = meters_;
     pipeline->flow_count = flows_.id_limit();
     pipeline->flows = flows_.list();
     return pipeline;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Actions that the slow path carries out, and those that replace the packet.
 #include "control/compile/actions_lowering.h"
+#include "control/compile/meter_names.h"
 
 namespace sluice::compile {
 
@@ -23,11 +24,17 @@ uint32_t ActionLowering::key_of(const lang::String& port) {
 }
 
 void ActionLowering::punt(PuntReason reason, PuntKind kind, const lang::ActionNode& node,
-                          std::vector<uint32_t> port_keys, uint32_t probability) {
+                          std::vector<uint32_t> port_keys, uint32_t probability,
+                          const std::string& meter) {
     const auto args = PuntArgsTable::instance().intern(lang::print(lang::Action{node, {}}), node,
                                                        std::move(port_keys));
-    const PuntSpec spec{kNoMeter, probability};
-    const auto kept = ArgPool::instance().intern("punt " + std::to_string(spec.probability), spec);
+    PuntSpec spec{kNoMeter, probability};
+    if (!meter.empty()) {
+        const auto place = MeterNames::instance().intern(meter);
+        spec.meter = place->index;
+        code_.keep.push_back(place);
+    }
+    const auto kept = intern_punt_spec(spec);
     code_.keep.push_back(args);
     code_.keep.push_back(kept);
     Instr i{Op::kPunt};

@@ -123,9 +123,11 @@ private:
     void lower(const lang::HandleSvcCheck& n) { punt(PuntReason::kSvcCheck, kPuntCopies, n); }
     void lower(const lang::BindVport& node);
     void lower(const lang::TriggerEvent& n) {
-        punt(PuntReason::kEvent, kPuntCopies, n, {}, 65536, n.meter);
+        punt(PuntReason::kEvent, kPuntCopies, n, {}, 65536, n.meter.value_or(""));
     }
-    void lower(const lang::Log& n) { punt(PuntReason::kLog, kPuntCopies, n, {}, 65536, n.meter); }
+    void lower(const lang::Log& n) {
+        punt(PuntReason::kLog, kPuntCopies, n, {}, 65536, n.meter.value_or(""));
+    }
     void lower(const lang::Sample& n);
     void lower(const lang::Mirror& node);
     void lower(const lang::OvnFieldLoad& node);

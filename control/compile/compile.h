@@ -45,6 +45,8 @@ struct Flow {
     std::shared_ptr<const std::string> match;
     std::shared_ptr<const std::string> actions;
     std::string stage_name;
+    bool by_connection = false;    ///< ports of the match are the connection's (acl_ct_translation)
+    std::string controller_meter;  ///< limits what goes to the slow path; "": none
 };
 
 /// What names mean in one datapath on this chassis. Implemented by control/physical.

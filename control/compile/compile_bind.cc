@@ -7,8 +7,11 @@
 #include <fmt/format.h>
 
 #include "control/compile/actions_lower.h"
+#include "control/compile/meter_names.h"
 #include "control/compile/normalize.h"
 #include "control/compile/print.h"
+#include "control/compile/punt_args.h"
+#include "lib/program/punt.h"
 
 namespace sluice::compile {
 
@@ -42,6 +45,36 @@ std::string with_templates(const std::string& text, const Names& names) {
     return lang::substitute_templates(text, values);
 }
 
+/// log() and trigger_event() have meters of their own, or none.
+bool takes_flow_meter(const Instr& i) {
+    if (i.op == Op::kPunt) {
+        const auto reason = static_cast<PuntReason>(i.a);
+        return reason != PuntReason::kLog && reason != PuntReason::kEvent;
+    }
+    return i.op == Op::kTransform || i.op == Op::kPutArp || i.op == Op::kPutNd ||
+           i.op == Op::kPutFdb;
+}
+
+/// The same code; what OVN's controller would carry out is behind the meter.
+CodePtr behind_meter(const CodePtr& code, const std::string& name) {
+    if (std::none_of(code->instrs.begin(), code->instrs.end(), takes_flow_meter)) {
+        return code;
+    }
+    auto metered = std::make_shared<Code>(*code);
+    const auto meter = MeterNames::instance().intern(name);
+    metered->keep.push_back(meter);
+    for (Instr& i : metered->instrs) {
+        if (takes_flow_meter(i)) {
+            PuntSpec spec = i.p ? *static_cast<const PuntSpec*>(i.p) : PuntSpec{kNoMeter, 65536};
+            spec.meter = meter->index;
+            const auto kept = intern_punt_spec(spec);
+            metered->keep.push_back(kept);
+            i.p = kept.get();
+        }
+    }
+    return metered;
+}
+
 }  // namespace
 
 void FlowBinding::fail(const Flow& flow, const char* what, const std::string& text,
@@ -55,7 +88,7 @@ void FlowBinding::fail(const Flow& flow, const char* what, const std::string& te
 ParsedFlow* FlowBinding::parse(const Flow& flow, BoundTable* out) {
     match_ = with_templates(*flow.match, *names_);
     actions_ = with_templates(*flow.actions, *names_);
-    ParsedFlow& parsed = parsed_.get(flow.side, flow.table, match_, actions_);
+    ParsedFlow& parsed = parsed_.get(flow.side, flow.table, flow.by_connection, match_, actions_);
     if (parsed.match_error) {
         fail(flow, "match", match_, *parsed.match_error, out);
         return nullptr;
@@ -98,6 +131,8 @@ bool FlowBinding::bind_flow(const Flow& flow, BoundTable* out) {
     }
     if (bound.code == nullptr) {
         bound.code = malformed_code();
+    } else if (!flow.controller_meter.empty()) {
+        bound.code = behind_meter(bound.code, flow.controller_meter);
     }
     if (listener_ != nullptr) {
         const References& names = parsed->references;

@@ -71,4 +71,9 @@ void ArgPool::forget_dead() {
     sweep_at_ = std::max<size_t>(1024, 2 * by_text_.size());
 }
 
+std::shared_ptr<const PuntSpec> intern_punt_spec(const PuntSpec& spec) {
+    return ArgPool::instance().intern(
+        "punt " + std::to_string(spec.probability) + " " + std::to_string(spec.meter), spec);
+}
+
 }  // namespace sluice::compile

@@ -131,6 +131,7 @@ struct LogicalFlow {
     std::shared_ptr<const std::string> actions;
     std::string stage_name;
     std::string controller_meter;  ///< "": none
+    bool by_connection = false;    ///< tags:acl_ct_translation
 };
 
 struct DpGroup {

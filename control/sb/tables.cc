@@ -119,7 +119,8 @@ std::vector<ovsdb::TableSpec> table_specs() {
     specs[kMulticastGroup] = {"Multicast_Group", {"datapath", "name", "tunnel_key", "ports"}, {}};
     specs[kLogicalFlow] = {"Logical_Flow",
                            {"logical_datapath", "logical_dp_group", "pipeline", "table_id",
-                            "priority", "match", "actions", "external_ids", "controller_meter"},
+                            "priority", "match", "actions", "external_ids", "controller_meter",
+                            "tags"},
                            {}};
     specs[kDpGroup] = {"Logical_DP_Group", {"datapaths"}, {}};
     specs[kAddressSet] = {"Address_Set", {"name", "addresses"}, {}};
@@ -249,6 +250,8 @@ void decode(const Row& row, LogicalFlow* out) {
         out->stage_name = *stage;
     }
     out->controller_meter = row[8].string();
+    const std::string* translated = row[9].get("acl_ct_translation");
+    out->by_connection = translated && *translated == "true";
 }
 
 void decode(const Row& row, DpGroup* out) {
