@@ -90,7 +90,10 @@ bool endpoint_of(std::string_view text, std::optional<CtFilter::Address>* ip,
     std::string_view host = text;
     std::string_view rest;
     if (text.starts_with('[')) {
-        const size_t close = std::min(text.find(']'), text.size() - 1);
+        const size_t close = text.find(']');
+        if (close == text.npos) {
+            return false;
+        }
         host = text.substr(1, close - 1);
         rest = text.substr(close + 1);
     } else if (const size_t colon = text.find(':');
