@@ -65,7 +65,7 @@ class Vm:
     def __init__(self, namespace, hypervisor, name, mac, addresses):
         self.ns, self.hypervisor, self.name, self.mac = namespace, hypervisor, name, mac
         self.addresses = addresses
-        self.ip = addresses[0].split('/')[0]
+        self.ip = addresses[0].split('/')[0] if addresses else None
 
     def ping(self, target, count=3, interval_s=0.2, size=56, wait_s=2):
         """Returns (sent, received, the text of ping)."""
