@@ -22,7 +22,8 @@ bool contains(const std::vector<Uuid>& list, const Uuid& uuid) {
 bool says_the_same(const sb::LogicalFlow& a, const sb::LogicalFlow& b) {
     return &a == &b || (a.egress == b.egress && a.table == b.table && a.priority == b.priority &&
                         *a.match == *b.match && *a.actions == *b.actions &&
-                        a.by_connection == b.by_connection);
+                        a.by_connection == b.by_connection &&
+                        a.controller_meter == b.controller_meter);
 }
 
 }  // namespace
