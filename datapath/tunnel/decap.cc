@@ -84,6 +84,8 @@ Drop unwrap(WorkerCtx& ctx, rte_mbuf* m, uint32_t udp_len, uint32_t geneve_len) 
     if (!rte_pktmbuf_adj(m, static_cast<uint16_t>(cut))) {
         return Drop::k_geneve_truncated;
     }
+    // What the device said of checksums was about the outer header; conntrack asks for the inner's.
+    m->ol_flags &= ~(RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_RX_IP_CKSUM_MASK);
     const uint16_t port = key.in_port;
     if (!parse_packet(m, ctx.config.hash_seed, &key)) {
         return Drop::k_runt_frame;
