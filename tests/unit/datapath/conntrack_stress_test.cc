@@ -76,7 +76,7 @@ void work(Shared& s, unsigned worker, unsigned operations) {
             s.ct->touch(view, facts, 64, now);
         }
         if (n % 16 == 0) {
-            s.now.fetch_add(40, std::memory_order_relaxed);
+            s.now.fetch_add(250, std::memory_order_relaxed);
             s.ct->sweep(worker, now, 32);
         }
     }
@@ -84,11 +84,14 @@ void work(Shared& s, unsigned worker, unsigned operations) {
 
 void control(Shared& s) {
     unsigned n = 0;
+    uint64_t next_flush = 200000;  // by the test's clock, so that expiry has its turn as well
     while (!s.stop.load(std::memory_order_relaxed)) {
         CtFilter filter;
         filter.zone = static_cast<uint16_t>(1 + n % 2);
         s.ct->dump(filter, [&](const CtEntry& e) { s.wrong += e.label[3] != e.src[3]; });
-        if (++n % 50 == 0) {
+        ++n;
+        if (s.now.load(std::memory_order_relaxed) >= next_flush) {
+            next_flush += 200000;
             s.ct->flush(filter);
         }
         s.wrong += s.ct->stats().used > kSize;
