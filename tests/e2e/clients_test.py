@@ -15,7 +15,7 @@ NEEDED = ['busybox', 'dhclient', 'rdisc6', 'host']
 MAC, ADDRESS, ADDRESS6 = '40:44:00:00:00:01', '10.0.1.11', 'fd01::11'
 ROUTER_MAC, ROUTER, ROUTER6 = '00:00:00:00:ff:01', '10.0.1.254', 'fd01::ff'
 OPTIONS = {'server_id': ROUTER, 'server_mac': ROUTER_MAC, 'lease_time': '3600', 'router': ROUTER,
-           'netmask': '255.255.255.0', 'dns_server': '{%s, 8.8.8.8}' % ROUTER, 'mtu': '1342',
+           'dns_server': '{%s, 8.8.8.8}' % ROUTER, 'mtu': '1342',
            'domain_name': '"example.org"', 'hostname': '"client"', 'ntp_server': '10.0.1.250',
            'domain_search_list': '"example.org,lab.example.org"',
            'classless_static_route': '{10.9.0.0/16,10.0.1.253, 0.0.0.0/0,10.0.1.254}'}
@@ -66,7 +66,7 @@ class Dump:
                 for call in file.read().split('event=')[1:]:
                     head, _, rest = call.partition('\n')
                     if event in head.replace('=', ' ').split():
-                        found = dict(re.findall('^([^=\n]+)=(.*)$', rest, re.M))
+                        found = dict(re.findall('^([a-z0-9_]+)=(.*)$', rest, re.M))
         return found
 
 
