@@ -163,6 +163,7 @@ private:
     bool replay(const CtRequest& request, CtTrail* trail);
     void translate(CtTrail* trail);
     void depend(const CtView& view);
+    void show_original(const CtView& view);
     bool commit(const Instr& i, unsigned side);
     void forget_ct();
     void make_facts(Transform what, const State& before);

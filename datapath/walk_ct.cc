@@ -189,10 +189,10 @@ CtTuple Walker<kTrace>::tuple_of(const CtTrail& trail, uint16_t zone) const {
     return t;
 }
 
-/// Later fragments have none: theirs are in the trail.
+/// Fragments show none to flows: theirs are in the trail.
 template <bool kTrace>
 bool Walker<kTrace>::has_own_ports() const {
-    return f_.made || (key_->kinds & kind::kL4) || !env_.facts;
+    return f_.made || key_->ip_frag == 0;
 }
 
 /// The packet becomes what the connection's NAT says.
@@ -215,11 +215,13 @@ void Walker<kTrace>::translate(CtTrail* trail) {
         trail->id_changed |= trail->icmp_id != to.src_port;
         trail->icmp_id = to.src_port;
     } else if (has_ports(f_.s)) {
-        trail->ports[0] = to.src_port;
-        trail->ports[1] = to.dst_port;
         if (has_own_ports()) {
             write_port(&f_, kSlotL4Src, to.src_port);
             write_port(&f_, kSlotL4Dst, to.dst_port);
+        } else if (trail->ports[0] != to.src_port || trail->ports[1] != to.dst_port) {
+            trail->ports[0] = to.src_port;
+            trail->ports[1] = to.dst_port;
+            trail->ports_changed = true;
         }
     }
 }
@@ -299,6 +301,20 @@ bool Walker<kTrace>::replay(const CtRequest& request, CtTrail* trail) {
     return true;
 }
 
+/// The connection's original direction, for ACLs translated to connections. What conntrack tells
+/// apart without ports (SCTP) has the packet's.
+template <bool kTrace>
+void Walker<kTrace>::show_original(const CtView& view) {
+    const CtTuple& original = view.original;
+    const bool has_ports = original.proto == wire::kProtoTcp || original.proto == wire::kProtoUdp;
+    const bool is_sctp = original.proto == wire::kProtoSctp;
+    const unsigned first = view.is_reply ? kSlotL4Dst : kSlotL4Src;
+    const unsigned second = view.is_reply ? kSlotL4Src : kSlotL4Dst;
+    f_.s.w[kSlotCtProto] = original.proto;
+    f_.s.w[kSlotCtTpSrc] = has_ports ? original.src_port : is_sctp ? f_.s.w[first] : 0;
+    f_.s.w[kSlotCtTpDst] = has_ports ? original.dst_port : is_sctp ? f_.s.w[second] : 0;
+}
+
 /// One step: look or commit, translate, and show flows the answer. False: the packet was dropped.
 template <bool kTrace>
 bool Walker<kTrace>::track(const CtRequest& request) {
@@ -324,6 +340,9 @@ bool Walker<kTrace>::track(const CtRequest& request) {
     }
     trail->zone = request.zone;
     trail->known = !request.nat && trail->view.conn;
+    if (request.recirculates) {
+        show_original(trail->view);
+    }
     if (request.nat && trail->view.has_nat) {
         translate(trail);
     }
@@ -348,6 +367,7 @@ bool Walker<kTrace>::commit(const Instr& i, unsigned side) {
 template <bool kTrace>
 void Walker<kTrace>::forget_ct() {
     std::memset(f_.s.w + kSlotCtState, 0, kCtWords * sizeof(uint32_t));
+    std::memset(f_.s.w + kSlotCtProto, 0, kCtOriginalWords * sizeof(uint32_t));
     if (!f_.ct) {
         return;
     }

@@ -25,13 +25,14 @@ struct CtTrail {
     uint16_t zone = 0;
     bool known = false;  ///< the next step of the zone need not look: `view` is its answer too
 
+    bool ports_changed = false;  ///< of a fragment
     bool id_changed = false;
     bool inner_changed = false;
     uint16_t icmp_id = 0;
-    uint16_t ports[2] = {};  ///< source and destination, of fragments that have none themselves
+    uint16_t ports[2] = {};  ///< source and destination, of fragments, whose State has none
     CtTuple inner;           ///< the quoted packet as it reads now, zone 0
 
-    bool changes_bytes() const { return id_changed || inner_changed; }
+    bool changes_bytes() const { return ports_changed || id_changed || inner_changed; }
 };
 
 /// What a step asks for.

@@ -114,10 +114,14 @@ uint32_t append_set128(const Frame& f, Target target, unsigned slot, uint64_t* w
     return 5;
 }
 
-/// Translations of what State has no words for. The quoted packet comes last: after it all checksums
+/// Translations of what State has no words for; later fragments stay. The quoted packet comes last: after it all checksums
 /// are made anew.
-uint32_t append_icmp(const CtTrail& ct, uint64_t* words) {
+uint32_t append_trail(const CtTrail& ct, uint64_t* words) {
     uint32_t n = 0;
+    if (ct.ports_changed) {
+        words[n++] = act::set(Act::kSet, Target::kL4Src, ct.ports[0]);
+        words[n++] = act::set(Act::kSet, Target::kL4Dst, ct.ports[1]);
+    }
     if (ct.id_changed) {
         words[n++] = act::word(Act::kIcmpId, 0, 0, ct.icmp_id);
     }
@@ -168,7 +172,7 @@ uint32_t append_sets(const Frame& f, uint64_t* words) {
         n += append_set128(f, field.target, field.slot, words + n);
     }
     if (SLUICE_UNLIKELY(f.ct && f.ct->changes_bytes())) {
-        n += append_icmp(*f.ct, words + n);
+        n += append_trail(*f.ct, words + n);
     }
     return n;
 }

@@ -159,6 +159,7 @@ void Walker<kTrace>::reenter(const LogicalPort& port) {
     forget_ct();
     const uint32_t mark = f_.s.w[kSlotPktMark];
     std::memset(f_.s.w, 0, kSlotEthSrc * sizeof(uint32_t));
+    std::memset(f_.s.w + kSlotCtProto, 0, kCtOriginalWords * sizeof(uint32_t));
     f_.s.w[kSlotPktMark] = mark;
     f_.s.w[kSlotDatapath] = peer->key;
     f_.s.w[kSlotInport] = port.peer_key;

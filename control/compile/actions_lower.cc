@@ -12,25 +12,6 @@ namespace {
 using lang::Diagnostic;
 using lang::Parsed;
 
-template <typename T, typename... List>
-constexpr bool one_of = (std::is_same_v<T, List> || ...);
-
-/// Why a packet that meets this action is dropped; k_none when the action can be executed.
-template <typename T>
-constexpr Drop not_executable() {
-    if constexpr (one_of<T, lang::CommitLbAff, lang::ChkLbAff>) {
-        return Drop::k_action_lb;
-    } else if constexpr (one_of<T, lang::CommitEcmpNh, lang::ChkEcmpNhMac, lang::ChkEcmpNh>) {
-        return Drop::k_action_ecmp;
-    } else if constexpr (one_of<T, lang::GetRemoteFdb, lang::FloodRemote, lang::ChkEvpnArp>) {
-        return Drop::k_action_evpn;
-    } else if constexpr (one_of<T, lang::FwdGroup>) {
-        return Drop::k_action_fwd_group;
-    } else {
-        return Drop::k_none;
-    }
-}
-
 }  // namespace
 
 void ActionLowering::block(const lang::ActionList& list) {

@@ -22,7 +22,7 @@ lang::Parsed<Code> lower_actions(const lang::ActionList& list, PipelineSide side
 CodePtr malformed_code();
 
 /// The spare slot of State; no field lives there.
-inline constexpr unsigned kScratchSlot = 63;
-static_assert(kScratchSlot == kSlotFlowHash + 1 && kScratchSlot < kSlots);
+inline constexpr unsigned kScratchSlot = kSlotCtTpDst + 1;
+static_assert(kScratchSlot < kSlotUses);
 
 }  // namespace sluice::compile

@@ -77,7 +77,7 @@ const char* side_name(unsigned side) {
 
 struct Compiler::Impl {
     lang::Dialect dialect = lang::Dialect::k2303;
-    ParsedFlows parsed{&lang::SymbolTable::of(lang::Dialect::k2303)};
+    ParsedFlows parsed{lang::Dialect::k2303};
     AddressSetCache address_sets;
     std::unordered_map<ContentHash, std::weak_ptr<const Table>, ContentHasher> tables;
 
@@ -331,13 +331,14 @@ Compiler::~Compiler() = default;
 void Compiler::set_dialect(lang::Dialect dialect) {
     if (dialect != impl_->dialect) {
         impl_->dialect = dialect;
-        impl_->parsed = ParsedFlows(&lang::SymbolTable::of(dialect));
+        impl_->parsed = ParsedFlows(dialect);
     }
 }
 
 References Compiler::references(const Flow& flow) {
     References out =
-        impl_->parsed.get(flow.side, flow.table, *flow.match, *flow.actions).references;
+        impl_->parsed.get(flow.side, flow.table, flow.by_connection, *flow.match, *flow.actions)
+            .references;
     for (const std::string* text : {flow.match.get(), flow.actions.get()}) {
         if (text->find('^') != std::string::npos) {
             for (std::string& name : lang::template_names(*text)) {

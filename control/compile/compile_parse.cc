@@ -5,11 +5,12 @@
 
 namespace sluice::compile {
 
-ParsedFlow& ParsedFlows::get(PipelineSide side, uint8_t table, const std::string& match,
-                             const std::string& actions) {
+ParsedFlow& ParsedFlows::get(PipelineSide side, uint8_t table, bool by_connection,
+                             const std::string& match, const std::string& actions) {
+    const lang::SymbolTable& symbols = lang::SymbolTable::of(dialect_, by_connection);
     std::string key;
     key.reserve(match.size() + actions.size() + 3);
-    key += static_cast<char>(side);
+    key += static_cast<char>(side | (by_connection ? 2 : 0));
     key += static_cast<char>(table);
     key += match;
     key += '\0';
@@ -26,14 +27,14 @@ ParsedFlow& ParsedFlows::get(PipelineSide side, uint8_t table, const std::string
     context.ingress_tables = limits::kMaxTables;
     context.egress_tables = limits::kMaxTables;
     std::vector<lang::Expr> prerequisites;
-    auto parsed_actions = lang::parse_actions(actions, *symbols_, context);
+    auto parsed_actions = lang::parse_actions(actions, symbols, context);
     if (parsed_actions) {
         entry->actions = parsed_actions->list;
         prerequisites = parsed_actions->prerequisites;
     } else {
         entry->actions_error = parsed_actions.error();
     }
-    const auto parsed_match = lang::parse_match(match, *symbols_);
+    const auto parsed_match = lang::parse_match(match, symbols);
     if (parsed_match) {
         entry->references =
             find_references(&*parsed_match, entry->actions ? &*entry->actions : nullptr);

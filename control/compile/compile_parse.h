@@ -29,16 +29,16 @@ struct ParsedFlow {
 
 class ParsedFlows {
 public:
-    explicit ParsedFlows(const lang::SymbolTable* symbols) : symbols_(symbols) {}
+    explicit ParsedFlows(lang::Dialect dialect) : dialect_(dialect) {}
 
     /// Texts without templates.
-    ParsedFlow& get(PipelineSide side, uint8_t table, const std::string& match,
+    ParsedFlow& get(PipelineSide side, uint8_t table, bool by_connection, const std::string& match,
                     const std::string& actions);
     void forget_unused();
     size_t size() const { return flows_.size(); }
 
 private:
-    const lang::SymbolTable* symbols_;
+    lang::Dialect dialect_;
     std::unordered_map<std::string, std::unique_ptr<ParsedFlow>> flows_;
 };
 

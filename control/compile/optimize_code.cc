@@ -43,6 +43,9 @@ void forget_ct(Known* known) {
     }
     known->forget(kSlotL4Src, ~0u);
     known->forget(kSlotL4Dst, ~0u);
+    for (unsigned slot = kSlotCtProto; slot <= kSlotCtTpDst; ++slot) {
+        known->forget(slot, ~0u);
+    }
 }
 
 /// A field of up to 128 bits that starts at slot a.
@@ -104,6 +107,9 @@ void step(const Instr& i, bool port_security, Known* known) {
         break;
     case Op::kCtClear:
         for (unsigned slot = kSlotCtState; slot < kSlotEthSrc; ++slot) {
+            known->set(slot, ~0u, 0);
+        }
+        for (unsigned slot = kSlotCtProto; slot <= kSlotCtTpDst; ++slot) {
             known->set(slot, ~0u, 0);
         }
         break;

@@ -98,13 +98,18 @@ Dialect dialect_of(std::string_view northd_version) {
     return year * 100 + month > 2303 ? Dialect::kMain : Dialect::k2303;
 }
 
-const SymbolTable& SymbolTable::of(Dialect dialect) {
-    static const SymbolTable k2303(Dialect::k2303);
-    static const SymbolTable kMain(Dialect::kMain);
+const SymbolTable& SymbolTable::of(Dialect dialect, bool by_connection) {
+    static const SymbolTable k2303(Dialect::k2303, false);
+    static const SymbolTable kMain(Dialect::kMain, false);
+    static const SymbolTable kByConnection(Dialect::kMain, true);
+    if (by_connection) {
+        return kByConnection;
+    }
     return dialect == Dialect::k2303 ? k2303 : kMain;
 }
 
-SymbolTable::SymbolTable(Dialect dialect) : dialect_(dialect) {
+SymbolTable::SymbolTable(Dialect dialect, bool by_connection)
+    : dialect_(dialect), by_connection_(by_connection) {
     add_metadata();
     add_registers();
     add_flags();
@@ -339,16 +344,20 @@ void SymbolTable::add_neighbour_discovery() {
 void SymbolTable::add_transport() {
     const struct {
         const char* name;
-        const char* expansion;
-    } protocols[] = {
-        {"tcp", "ip.proto == 6"}, {"udp", "ip.proto == 17"}, {"sctp", "ip.proto == 132"}};
+        const char* number;
+    } protocols[] = {{"tcp", "6"}, {"udp", "17"}, {"sctp", "132"}};
+    if (by_connection_) {
+        add_field("ct_proto", FieldId::kCtProto, 8, Level::kNominal, Access::kReadOnly);
+    }
+    const std::string protocol_field = by_connection_ ? "ct_proto" : "ip.proto";
+    const FieldId src = by_connection_ ? FieldId::kCtTpSrc : FieldId::kL4Src;
+    const FieldId dst = by_connection_ ? FieldId::kCtTpDst : FieldId::kL4Dst;
+    const Access access = by_connection_ ? Access::kReadOnly : Access::kReadWrite;
     for (const auto& protocol : protocols) {
-        add_predicate(protocol.name, protocol.expansion);
         const std::string name = protocol.name;
-        add_field((name + ".src").c_str(), FieldId::kL4Src, 16, Level::kOrdinal, Access::kReadWrite,
-                  protocol.name);
-        add_field((name + ".dst").c_str(), FieldId::kL4Dst, 16, Level::kOrdinal, Access::kReadWrite,
-                  protocol.name);
+        add_predicate(protocol.name, (protocol_field + " == " + protocol.number).c_str());
+        add_field((name + ".src").c_str(), src, 16, Level::kOrdinal, access, protocol.name);
+        add_field((name + ".dst").c_str(), dst, 16, Level::kOrdinal, access, protocol.name);
     }
     add_field("tcp.flags", FieldId::kTcpFlags, 12, Level::kOrdinal, Access::kReadOnly, "tcp");
 }

@@ -71,7 +71,9 @@ Dialect dialect_of(std::string_view northd_version);
 class SymbolTable {
 public:
     /// The table for flows of `dialect`; built on first use, lives for ever.
-    static const SymbolTable& of(Dialect dialect);
+    /// `by_connection`: tcp, udp, sctp and their ports mean those of the packet's connection, as in
+    /// ACLs that northd has marked with the tag acl_ct_translation.
+    static const SymbolTable& of(Dialect dialect, bool by_connection = false);
 
     /// The symbol called `name`, or nullptr.
     const Symbol* find(std::string_view name) const;
@@ -79,7 +81,7 @@ public:
     Dialect dialect() const { return dialect_; }
 
 private:
-    explicit SymbolTable(Dialect dialect);
+    SymbolTable(Dialect dialect, bool by_connection);
     Symbol& add(std::string name, SymbolKind kind);
     void add_field(const char* name, FieldId id, unsigned width, Level level, Access access,
                    const char* prerequisites = "");
@@ -101,6 +103,7 @@ private:
     void add_transport();
 
     Dialect dialect_;
+    bool by_connection_;
     std::vector<std::unique_ptr<Symbol>> symbols_;
     std::unordered_map<std::string_view, const Symbol*> by_name_;  ///< keys live in symbols_
 };

@@ -66,6 +66,9 @@ KeyMask key_mask_of(const SlotMask& s) {
     add(&m, s, kSlotIpFrag, offsetof(PacketKey, ip_frag), 1);
     add(&m, s, kSlotL4Src, offsetof(PacketKey, l4_src), 2);
     add(&m, s, kSlotL4Dst, offsetof(PacketKey, l4_dst), 2);
+    if (s.w[kSlotL4Src] | s.w[kSlotL4Dst]) {
+        m.bytes[offsetof(PacketKey, ip_frag)] = 0xff;  // see expand_key()
+    }
     add(&m, s, kSlotTcpFlags, offsetof(PacketKey, tcp_flags), 2);
     add(&m, s, kSlotIp6Label, offsetof(PacketKey, ip6_label), 4);
     if (s.w[kSlotPktLen]) {
@@ -115,8 +118,9 @@ void expand_key(const PacketKey& key, State* state) {
     w[kSlotIpTtl] = key.ip_ttl;
     w[kSlotIpDscp] = key.ip_tos;
     w[kSlotIpFrag] = key.ip_frag;
-    w[kSlotL4Src] = ntohs(key.l4_src);
-    w[kSlotL4Dst] = ntohs(key.l4_dst);
+    // Flows see no ports in any fragment, the first one included, as in Open vSwitch ("frag normal").
+    w[kSlotL4Src] = key.ip_frag ? 0 : ntohs(key.l4_src);
+    w[kSlotL4Dst] = key.ip_frag ? 0 : ntohs(key.l4_dst);
     w[kSlotTcpFlags] = ntohs(key.tcp_flags);
     if (key.kinds & kind::kIp4) {
         w[kSlotIp4Src] = load_be32(key.ip_src);

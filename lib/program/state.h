@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The state a walk works on: packet header fields and logical fields as 64 host-order words.
+// The state a walk works on: packet header fields and logical fields as 80 host-order words.
 //
 // The compiler lowers every match to (slot, mask, value) tests and every action to writes of
 // slots; the walk runs them on one State and never on packet bytes. Wide fields take consecutive
 // slots, most significant first, so xxreg0 is reg0..reg3 as ovn-sb(5) lays them out. Fields of
-// protocols the packet does not have are zero. One State is 256 bytes on a worker's stack.
+// protocols the packet does not have are zero. One State is 320 bytes on a worker's stack.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@
 
 namespace sluice {
 
-inline constexpr unsigned kSlots = 64;
+inline constexpr unsigned kSlots = 80;
 
 enum class FieldLevel : uint8_t { kNominal, kOrdinal, kString };
 
@@ -71,7 +71,7 @@ struct alignas(64) State {
         w[slot + 1] = static_cast<uint32_t>(mac);
     }
 };
-static_assert(sizeof(State) == 256);
+static_assert(sizeof(State) == 320);
 
 /// The spare slot of State: scratch space of compiled moves; in a SlotMask `uses` bits.
 inline constexpr unsigned kSlotUses = kSlots - 1;
@@ -111,6 +111,9 @@ inline constexpr uint32_t kTrk = 1u << 5;
 inline constexpr uint32_t kSnat = 1u << 6;
 inline constexpr uint32_t kDnat = 1u << 7;
 }  // namespace ct
+
+/// CtProto, CtTpSrc, CtTpDst lie beside ct_state and the others and are forgotten with them.
+inline constexpr unsigned kCtOriginalWords = kSlotCtTpDst - kSlotCtProto + 1;
 
 /// First multicast group key; smaller non-zero keys are ports (ovn-sb(5) Multicast_Group).
 inline constexpr uint32_t kFirstGroupKey = 32768;

@@ -72,7 +72,7 @@ TEST_CASE("drops have their names", "[datapath]") {
     net.world.l2_switch(net.ls, {{1, kMac1}, {2, kMac2}, {9, kMac3}});
     net.world.rule(net.ls, kIngress, 0, {eq(kSlotEthType, 0x88cc)}, {});
     net.world.rule(net.ls, kIngress, 0, {eq(kSlotEthType, 0x88cd)},
-                   {op(Op::kDrop, static_cast<unsigned>(Drop::k_action_ct))});
+                   {op(Op::kDrop, static_cast<unsigned>(Drop::k_malformed_flow))});
     net.world.rule(net.ls, kIngress, 0, {eq(kSlotEthType, 0x88ce)}, {output()});
     net.world.rule(net.ls, kIngress, 0, {eq(kSlotEthType, 0x88cf)}, {load(5, 1)});
     const uint32_t ttl =
@@ -102,7 +102,7 @@ TEST_CASE("drops have their names", "[datapath]") {
     CHECK(lab.drops(Drop::k_loopback) == 2);
     CHECK(lab.drops(Drop::k_unknown_outport) == 2);
     CHECK(lab.drops(Drop::k_logical_flow) == 2);
-    CHECK(lab.drops(Drop::k_action_ct) == 2);
+    CHECK(lab.drops(Drop::k_malformed_flow) == 2);
     CHECK(lab.drops(Drop::k_no_outport) == 2);
     CHECK(lab.drops(Drop::k_no_output) == 2);
     CHECK(lab.drops(Drop::k_ttl_expired) == 2);
