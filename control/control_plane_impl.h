@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "control/chassis/announce_config.h"
 #include "control/chassis/claims.h"
 #include "control/chassis/learning.h"
 #include "control/chassis/observations.h"
@@ -47,7 +48,9 @@ struct ControlPlane::Impl {
     void refresh_underlay();
     void connect();
     void publish();
+    void shape();
     void watch();
+    void announce();
     void restore_zones();
     void empty_assigned_zones();
     void drain_released();
@@ -89,8 +92,11 @@ struct ControlPlane::Impl {
     std::string session_remote;
     ovsdb::TlsFiles session_tls;
     uint64_t conditions_in_force = 0;
+    uint64_t conditions_wanted = 0;  ///< number of the last that was asked for
     std::map<sb::Table, ovsdb::Condition> conditions;
     chassis::Observations observations;
+    std::shared_ptr<const announce::Config> announcing;
+    chassis::DelegatedPrefixes prefixes;
     std::shared_ptr<const watch::Config> watching;  ///< what the slow path was told last
     PipelineBuilder builder;
     std::unique_ptr<ovsdb::Client> sb;

@@ -8,6 +8,7 @@
 
 #include "control/chassis/watch_config.h"
 #include "control/control_plane_impl.h"
+#include "control/physical/qos_queues.h"
 #include "control/service_tables.h"
 #include "lib/base/log.h"
 
@@ -35,6 +36,7 @@ void ControlPlane::Impl::run() {
     if (is_sb_known()) {
         publish();
         watch();
+        announce();
     }
     unplug();
     if (is_sb_known()) {
@@ -228,6 +230,7 @@ void ControlPlane::Impl::open_session() {
     const auto again = [this] { schedule(); };
     // A session is replaced whole (other TLS files): what it wrote last is asked for again.
     observations.attach(nullptr);
+    prefixes.attach(nullptr);
     registrar.reset();
     claims.reset();
     learning.reset();
@@ -239,8 +242,9 @@ void ControlPlane::Impl::open_session() {
     claims = std::make_unique<chassis::PortClaims>(sb.get(), &mirror, again);
     learning = std::make_unique<chassis::Learning>(sb.get(), &mirror, again);
     observations.attach(sb.get());
+    prefixes.attach(sb.get());
     session_is_new = true;
-    conditions_in_force = 0;
+    conditions_in_force = conditions_wanted = 0;
     if (const auto started = sb->start(); !started) {
         LOG_ERR("Southbound remote {}: {}", session_remote, started.error().message);
     }
@@ -261,7 +265,7 @@ void ControlPlane::Impl::take(const ovsdb::Update& update) {
 }
 
 bool ControlPlane::Impl::is_complete() const {
-    return sb && sb->synced() && conditions_in_force >= sb->condition_seq();
+    return sb && sb->synced() && conditions_in_force >= conditions_wanted;
 }
 
 void ControlPlane::Impl::publish() {
@@ -286,6 +290,7 @@ void ControlPlane::Impl::publish() {
                 .count();
         LOG_DBG("published {} in {:.1f} ms", current->sequence, last_build_ms);
     }
+    shape();
     recycle_flow_ids();
     drain_released();
     auto wanted = underlay.wanted(EventLoop::now_ms());
@@ -293,6 +298,28 @@ void ControlPlane::Impl::publish() {
         !std::equal(wanted.begin(), wanted.end(), resolving.begin(), resolving.end(), equal)) {
         resolving = std::move(wanted);
         hooks.resolve(resolving);
+    }
+}
+
+/// Gives the interfaces on the way out of the node the queues that logical ports ask for.
+void ControlPlane::Impl::shape() {
+    const auto queues = physical::qos_queues(mirror, builder.plan(), builder.local_datapaths());
+    std::vector<Retire> closures;
+    for (const vswitch::WantedPort& port : plugger.wanted()) {
+        const PortId id = plugger.id(port.spec.name);
+        if (id == kNoPort) {
+            continue;
+        }
+        Result<Retire> changed =
+            ports.set_queues(id, port.is_egress ? queues : std::vector<PortQueue>());
+        if (!changed) {
+            LOG_WARN_RL("queues of {}: {}", port.spec.name, changed.error().message);
+        } else if (*changed) {
+            closures.push_back(std::move(*changed));
+        }
+    }
+    if (!closures.empty()) {
+        hooks.ports_changed(std::move(closures));
     }
 }
 
@@ -316,6 +343,37 @@ void ControlPlane::Impl::watch() {
         watching = std::make_shared<const watch::Config>(std::move(config));
         hooks.watch(watching);
     }
+}
+
+void ControlPlane::Impl::announce() {
+    if (!hooks.announce) {
+        return;
+    }
+    std::set<std::string> physnets;
+    for (const auto& [network, port] : attachments().physnets) {
+        physnets.insert(network);
+    }
+    announce::Config config =
+        chassis::announce_config(mirror, builder.plan(), builder.local_datapaths(), physnets);
+    config.garp_longest_s = settings.garp_longest_s;
+    if (announcing && *announcing == config) {
+        return;
+    }
+    std::set<std::string> known;
+    for (size_t i = 0; announcing && i < announcing->garps.size(); ++i) {
+        known.insert(announcing->garps[i].name);
+    }
+    for (const announce::GarpConfig& garp : config.garps) {
+        for (const chassis::LocalLesson& lesson :
+             known.contains(garp.name) ? std::vector<chassis::LocalLesson>()
+                                       : chassis::lessons_of(mirror, garp)) {
+            learning->learn_mac(lesson.datapath, lesson.port, physical::to_address(lesson.ip),
+                                lesson.mac);
+        }
+    }
+    learning->flush();
+    announcing = std::make_shared<const announce::Config>(std::move(config));
+    hooks.announce(announcing);
 }
 
 void ControlPlane::Impl::recycle_flow_ids() {
@@ -368,7 +426,7 @@ void ControlPlane::Impl::set_conditions() {
         ovsdb::Condition& known = conditions[table];
         if (known != condition) {
             known = condition;
-            sb->set_condition(table, condition);
+            conditions_wanted = sb->set_condition(table, condition);
         }
     }
 }
@@ -383,6 +441,7 @@ void ControlPlane::Impl::write_southbound() {
     const std::vector<std::string> iface_types = {"dpdk",  "geneve", "internal",
                                                   "patch", "system", "tap"};
     observations.reconcile(builder.plan(), {settings.chassis, settings.hostname});
+    prefixes.reconcile(mirror, [this] { schedule(); });
     registrar->reconcile(settings, type, fmt::format("{}", fmt::join(iface_types, ",")),
                          EventLoop::now_ms());
     const bool is_ready = is_complete() && current;

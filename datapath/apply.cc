@@ -127,7 +127,7 @@ Step run_section(WorkerCtx& ctx, rte_mbuf* m, const uint64_t* w, const uint64_t*
             ++w;
             break;
         case Act::kQueue:
-            rte_mbuf_sched_queue_set(m, act::d(*w));
+            meta_of(m).queue = act::d(*w);
             ++w;
             break;
         case Act::kEncap: send_by_tunnel(ctx, m, act::d(w[0]), w[1]); return Step::kGone;
@@ -182,6 +182,7 @@ rte_mbuf* copy_packet(WorkerCtx& ctx, rte_mbuf* m) {
     }
     ctx.counters->add(Counter::k_copies);
     meta_of(copy).key = meta_of(m).key;
+    meta_of(copy).queue = 0;
     if (copy->nb_segs > 1) {
         edit::pull_up(copy, edit::kHeaderSpan);
     }

@@ -134,6 +134,7 @@ void physical_to_logical(WorkerCtx& ctx, rte_mbuf* m, PortId id) {
         return;
     }
     key.in_port = id;
+    meta_of(m).queue = 0;
     if (SLUICE_UNLIKELY(ctx.trace != nullptr)) {
         trace_receive(ctx, m, id);
     }
@@ -162,6 +163,7 @@ void physical_to_logical(WorkerCtx& ctx, rte_mbuf* m, PortId id) {
 void inject(WorkerCtx& ctx, rte_mbuf* m) {
     PacketMeta& meta = meta_of(m);
     ctx.counters->add(Counter::k_injected);
+    meta.queue = 0;
     if (meta.inject == InjectKind::kToPort) {
         transmit(ctx, m, meta.punt.port);
         return;

@@ -87,6 +87,12 @@ void flush_transmit(WorkerCtx& ctx) {
         flush_port(ctx, ctx.touched[i]);
     }
     ctx.n_touched = 0;
+    for (const PortId id : ctx.ports->shaped()) {
+        const Port& port = (*ctx.ports)[id];
+        if (ctx.config.id < port.n_txq) {
+            port.tx[ctx.config.id].tx(nullptr, 0);
+        }
+    }
 }
 
 }  // namespace sluice

@@ -155,6 +155,7 @@ void Ports::retire(PortId id) {
     Slot& slot = slots_[id];
     SLUICE_CHECK(slot.device && slot.is_retiring);
     const std::string name = slot.spec.name;
+    slot.shaper.reset();
     slot.device.reset();
     pools_.give_back(slot.booking);
     slot = Slot{};
@@ -173,6 +174,10 @@ std::unique_ptr<const PortTable> Ports::snapshot() const {
         e.port.pool = s.booking.pool;
         e.rx.assign(s.device->rx_queues().begin(), s.device->rx_queues().end());
         e.tx.assign(s.device->tx_queues().begin(), s.device->tx_queues().end());
+        for (unsigned w = 0; s.shaper && w < e.tx.size(); ++w) {
+            e.tx[w] = s.shaper->queue(w);
+        }
+        e.is_shaped = s.shaper != nullptr;
         e.rx_worker = s.rx_worker;
     }
     return std::make_unique<const PortTable>(std::move(entries), settings_.n_workers);
@@ -218,7 +223,27 @@ Result<PortStats> Ports::stats(PortId id) const {
     if (!s) {
         return no_port(id);
     }
-    return s->device->stats();
+    PortStats stats = s->device->stats();
+    stats.tx_dropped += s->shaper ? s->shaper->dropped() : 0;
+    return stats;
+}
+
+Result<Retire> Ports::set_queues(PortId id, std::vector<PortQueue> queues) {
+    if (!slot(id)) {
+        return no_port(id);
+    }
+    Slot& s = slots_[id];
+    const bool same = s.shaper ? s.shaper->queues() == queues : queues.empty();
+    if (same) {
+        return Retire();
+    }
+    std::shared_ptr<Shaper> before = std::move(s.shaper);
+    if (!queues.empty()) {
+        const auto inner = s.device->tx_queues();
+        s.shaper = std::make_shared<Shaper>(std::vector<TxQueue>(inner.begin(), inner.end()),
+                                            std::move(queues));
+    }
+    return Retire([before] {});
 }
 
 bool Ports::link_up(PortId id) const {

@@ -16,6 +16,7 @@
 #include "lib/program/ports.h"
 #include "pmd/driver.h"
 #include "pmd/pools.h"
+#include "pmd/shaper.h"
 
 namespace sluice::pmd {
 
@@ -43,6 +44,7 @@ public:
     Mac mac(PortId id) const override;
     uint16_t mtu(PortId id) const override;
     Result<void> set_mtu(PortId id, uint16_t mtu) override;
+    Result<Retire> set_queues(PortId id, std::vector<PortQueue> queues) override;
 
     /// The in-memory port behind id, or nullptr if it is of another kind.
     DummyPort* dummy(PortId id) const;
@@ -57,6 +59,7 @@ private:
         PortSpec spec;
         Pools::Booking booking;
         std::vector<uint16_t> rx_worker;
+        std::shared_ptr<Shaper> shaper;  // empty: no queues
     };
     const Slot* slot(PortId id) const;
     PortId free_id() const;

@@ -76,6 +76,7 @@ WantedPort from_interface(const Interface& interface, const Bridge& bridge,
     out.bridge = bridge.name;
     out.interface = interface.uuid;
     out.is_integration = bridge.name == settings.bridge;
+    out.is_egress = sb::get(interface.external_ids, "ovn-egress-iface") == "true";
     if (out.is_integration) {
         out.iface_id = sb::get(interface.external_ids, "iface-id");
         out.encap_ip = sb::get(interface.external_ids, "encap-ip");

@@ -28,6 +28,7 @@ struct WantedPort {
     Uuid interface;               ///< zero when it comes from options
     Mac mac;                      ///< to be used on the underlay; zero: the port's own
     bool is_integration = false;  ///< on the integration bridge, or a VIF by options
+    bool is_egress = false;       ///< external_ids:ovn-egress-iface: has the queues of set_queue()
     std::string error;            ///< cannot be opened at all, for this reason
 };
 

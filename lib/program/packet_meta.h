@@ -15,6 +15,7 @@ struct PacketMeta {
     PacketKey key;  ///< written by parse, read by the worker
     PuntMeta punt;
     InjectKind inject;
+    uint32_t queue;  ///< of the output port, 0: none; set by set_queue()
 };
 static_assert(sizeof(PacketMeta) <= limits::kMbufPrivSize);
 

@@ -27,6 +27,9 @@ PortTable::PortTable(std::vector<Entry> entries, unsigned n_workers) : polls_(n_
         port.n_txq = static_cast<uint16_t>(entry.tx.size());
         port.tx = tx_.data() + tx_.size();
         tx_.insert(tx_.end(), entry.tx.begin(), entry.tx.end());
+        if (entry.is_shaped) {
+            shaped_.push_back(port.id);
+        }
         for (size_t i = 0; i < entry.rx.size(); ++i) {
             if (entry.rx_worker[i] < n_workers) {
                 RxQueue queue = entry.rx[i];
@@ -36,6 +39,13 @@ PortTable::PortTable(std::vector<Entry> entries, unsigned n_workers) : polls_(n_
             }
         }
     }
+}
+
+Result<Retire> PortControl::set_queues(PortId, std::vector<PortQueue> queues) {
+    if (queues.empty()) {
+        return Retire();
+    }
+    return Error{"this port has no queues"};
 }
 
 const std::string& PortSpec::arg(const std::string& key) const {

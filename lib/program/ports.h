@@ -98,6 +98,15 @@ struct alignas(64) Port {
 };
 static_assert(sizeof(Port) == 64);
 
+/// A queue of a port's way out, for set_queue(). Ports whose device has none get them in software.
+struct PortQueue {
+    uint32_t id = 0;          ///< 0 is never a queue: packets that go straight through
+    uint64_t min_bps = 0;     ///< guaranteed bit/s, 0: nothing
+    uint64_t max_bps = 0;     ///< bit/s, 0: no limit
+    uint64_t burst_bits = 0;  ///< that may leave at once
+    bool operator==(const PortQueue&) const = default;
+};
+
 /// Immutable snapshot of all ports and of who polls what.
 class PortTable {
 public:
@@ -107,6 +116,7 @@ public:
         std::vector<RxQueue> rx;
         std::vector<TxQueue> tx;
         std::vector<uint16_t> rx_worker;  ///< which worker polls rx[i]
+        bool is_shaped = false;           ///< see shaped()
     };
     PortTable(std::vector<Entry> entries, unsigned n_workers);
     PortTable(const PortTable&) = delete;
@@ -122,12 +132,15 @@ public:
     /// Indexed by PortId, with holes.
     std::span<const Port> ports() const { return ports_; }
     unsigned n_workers() const { return static_cast<unsigned>(polls_.size()); }
+    /// Ports that hold packets back: every worker calls their tx once a turn, also with none.
+    std::span<const PortId> shaped() const { return shaped_; }
 
 private:
     static const Port kNone;
     std::vector<Port> ports_;
     std::vector<TxQueue> tx_;                  // what Port::tx points into
     std::vector<std::vector<RxQueue>> polls_;  // by worker
+    std::vector<PortId> shaped_;
 };
 
 /// How a port is asked for: by configuration, command line or an Interface row.
@@ -191,6 +204,9 @@ public:
     virtual uint16_t mtu(PortId id) const = 0;
     /// Shows in the next snapshot().
     virtual Result<void> set_mtu(PortId id, uint16_t mtu) = 0;
+    /// All queues of a port; none: it has no queues any more. Shows in the next snapshot(); the
+    /// closure is called when nobody uses the one before. Empty: nothing changed.
+    virtual Result<Retire> set_queues(PortId id, std::vector<PortQueue> queues);
 };
 
 }  // namespace sluice

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/physical/qos_queues.h"
+
+#include <charconv>
+#include <map>
+
+namespace sluice::physical {
+
+namespace {
+
+uint64_t number(const sb::PortBinding& port, std::string_view key) {
+    const std::string& text = port.option(key);
+    uint64_t value = 0;
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+    return parsed.ec == std::errc() && parsed.ptr == text.data() + text.size() ? value : 0;
+}
+
+}  // namespace
+
+std::vector<PortQueue> qos_queues(const sb::Mirror& mirror, const chassis::BindingPlan& plan,
+                                  const std::set<Uuid>& local) {
+    std::map<uint32_t, PortQueue> queues;
+    for (const auto& [uuid, port] : mirror.ports.rows()) {
+        const bool here = plan.has(uuid) ||
+                          (port->type == sb::PortType::kLocalnet && local.contains(port->datapath));
+        const PortQueue queue{static_cast<uint32_t>(number(*port, "qdisc_queue_id")),
+                              number(*port, "qos_min_rate"), number(*port, "qos_max_rate"),
+                              number(*port, "qos_burst")};
+        if (here && queue.id != 0 && (queue.min_bps || queue.max_bps || queue.burst_bits)) {
+            queues.emplace(queue.id, queue);
+        }
+    }
+    std::vector<PortQueue> out;
+    for (const auto& [id, queue] : queues) {
+        out.push_back(queue);
+    }
+    return out;
+}
+
+}  // namespace sluice::physical
