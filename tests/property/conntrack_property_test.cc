@@ -126,9 +126,15 @@ private:
             pick<uint16_t>({2, 2, 2, 18, 18, 16, 16, 16, 24, 17, 17, 4, 20, 1, 3, 0, 48});
         const bool syn = facts_.tcp_flags & 2;
         facts_.payload_len = syn ? 0 : pick<uint32_t>({0, 0, 1, 1000});
-        facts_.tcp_seq = seq_[a] + (any(8) ? 0 : pick<uint32_t>({1, ~0u, 5000, 70000, 1u << 31}));
+        facts_.tcp_seq =
+            seq_[a] + (any(8) ? 0
+                              : pick<uint32_t>({1, ~0u, 5000, 70000, 1u << 31, 67035, 67036, 67037,
+                                                -67034u, -67035u, -67036u}));
         facts_.tcp_ack =
-            facts_.tcp_flags & 16 ? seq_[b] + (any(8) ? 0 : pick<uint32_t>({1, ~0u, 70000})) : 0;
+            facts_.tcp_flags & 16
+                ? seq_[b] +
+                      (any(8) ? 0 : pick<uint32_t>({1, ~0u, 70000, 67035, 67036, -67035u, -67036u}))
+                : 0;
         facts_.tcp_window = pick<uint16_t>({0, 1, 1000, 65535});
         facts_.tcp_wscale = syn ? pick<uint8_t>({0xff, 0, 2, 7, 14, 15}) : uint8_t{0xff};
         if (any(5)) {
