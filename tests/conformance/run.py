@@ -3,14 +3,17 @@
 """Differential test: every scenario on the reference hypervisor and on sluice, packet for
 packet.
 
-run.py [CASE...] [--sluiced PATH] [--option WORD] [--jobs N] [--settle MS] [--keep DIR] run.py
---reference-only [CASE...] what the reference does, by itself (twice: it must agree) run.py
---write-specs DIR [CASE...] the scenarios as SPEC.json files run.py --spec FILE... scenarios
-from files, as shrinking leaves them run.py --generated N [--seed S] [--packets N] [--shrink N]
-N random topologies from seed S on (generate.py); the first few that differ are made small and
-left as files
+  run.py [CASE...] [--sluiced PATH] [--option WORD] [--jobs N] [--settle MS] [--keep DIR]
+  run.py --part K/N             every Nth case, from the Kth on
+  run.py --reference-only [CASE...]   what the reference does, by itself (twice: it must agree)
+  run.py --write-specs DIR [CASE...]  the scenarios as SPEC.json files
+  run.py --spec FILE...         scenarios from files, as shrinking leaves them
+  run.py --generated N [--seed S] [--packets N] [--shrink N]
+                                N random topologies from seed S on (generate.py); the first few
+                                that differ are made small and left as files
 
-Cases are the files of cases/. Expected values come from the Open vSwitch and OVN of this
+Cases are the files of cases/. Those in pending.json wait for something that is not built yet: they
+are played only when named. Expected values come from the Open vSwitch and OVN of this
 machine in the same run; nothing is stored. Prints a table, the differing frames, and "N passed,
 N failed".
 """
@@ -32,6 +35,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 def case_names():
     return sorted(f[:-3] for f in os.listdir(HERE + '/cases') if f.endswith('.py'))
+
+
+def pending():
+    """What is not built yet, by the case that waits for it."""
+    with open(HERE + '/pending.json') as file:
+        return json.load(file)
 
 
 def load_spec(name):
@@ -96,6 +105,7 @@ def main():
     parser.add_argument('--settle', default='40')
     parser.add_argument('--keep', metavar='DIR', help='leave SPEC and both outputs there')
     parser.add_argument('--reference-only', action='store_true')
+    parser.add_argument('--part', metavar='K/N')
     parser.add_argument('--list', action='store_true', help='print the names of the cases')
     parser.add_argument('--write-specs', metavar='DIR')
     parser.add_argument('--spec', nargs='+', default=[], metavar='FILE')
@@ -104,9 +114,13 @@ def main():
     parser.add_argument('--packets', type=int, default=200)
     parser.add_argument('--shrink', type=int, default=3, metavar='N')
     args = parser.parse_args()
-    names = args.cases + args.spec or case_names()
+    waiting = pending()
+    names = args.cases + args.spec or [name for name in case_names() if name not in waiting]
+    if args.part:
+        part, parts = map(int, args.part.split('/'))
+        names = names[part - 1::parts]
     if args.list:
-        print('\n'.join(case_names()))
+        print('\n'.join(names))
         return 0
     if args.write_specs:
         os.makedirs(args.write_specs, exist_ok=True)
