@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The flow cache changes nothing but speed: random pipelines, random packets and random publishes
-// give the same frames and the same counters without a cache, with one, and with one far too small.
+// give the same frames, counters and connections without a cache, with one, and with one far too small.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <deque>
 #include <random>
+#include <string>
 
 #include "lib/net/wire.h"
+#include "lib/program/ct_args.h"
 #include "tests/unit/datapath/world.h"
 
 using namespace sluice;
@@ -21,6 +24,29 @@ constexpr unsigned kPool = 60;
 /// A SelectGroup as it lies in memory: total, count, then {id, end} three times.
 alignas(SelectGroup) const uint32_t kSelect[] = {10, 3, 1, 2, 2, 7, 3, 10};
 
+/// What conntrack steps of random rules point at.
+struct CtObjects {
+    CtCommitArgs plain, marks, restore, source, destination, zero, six;
+    CtLbArgs balance;
+    CtObjects() {
+        marks.marks.mark = 1;
+        marks.marks.mark_mask = 3;
+        restore.nat.kind = CtNat::kRestore;
+        zero.nat.kind = CtNat::kSrc;
+        source.nat.kind = CtNat::kSrc;
+        source.nat.low[3] = source.nat.high[3] = 9;
+        destination.nat.kind = CtNat::kDst;
+        destination.nat.low[3] = destination.nat.high[3] = 2;
+        destination.nat.port_low = destination.nat.port_high = 3;
+        six = source;
+        six.nat.is_v6 = true;
+        six.nat.low[0] = six.nat.high[0] = 0xfd000000;
+        balance.backends = {{{0, 0, 0, 1}, 1}, {{0, 0, 0, 3}, 0}};
+        balance.marks.mark = balance.marks.mark_mask = 2;
+    }
+};
+const CtObjects kCt;
+
 /// A place in State that rules test and write, with values likely to meet.
 struct Place {
     unsigned slot;
@@ -28,21 +54,23 @@ struct Place {
     bool header;
 };
 const Place kPlaces[] = {
-    {kSlotEthDst, 0xffff, true},    {kSlotEthDst + 1, ~0u, true},
-    {kSlotEthSrc + 1, ~0u, true},   {kSlotVlanTci, 0x1fff, false},
-    {kSlotIpTtl, 0xff, true},       {kSlotIpDscp, 0xfc, true},
-    {kSlotIpDscp, 0x3, true},       {kSlotIp4Src, ~0u, true},
-    {kSlotIp4Dst, ~0u, true},       {kSlotIp4Dst, 0xff, true},
-    {kSlotIp6Src + 3, ~0u, true},   {kSlotIp6Dst + 3, 0xffff, true},
-    {kSlotL4Src, 0xffff, true},     {kSlotL4Dst, 0xffff, true},
-    {kSlotArpOp, 0xffff, true},     {kSlotArpSpa, ~0u, true},
-    {kSlotArpTpa, ~0u, true},       {kSlotArpSha + 1, ~0u, true},
-    {kSlotNdTarget + 3, ~0u, true}, {kSlotXxreg0, ~0u, false},
-    {kSlotXxreg0 + 1, 0xf, false},  {kSlotFlags, flag::kLoopback, false},
-    {kSlotPktMark, ~0u, false},     {kSlotEthType, 0xffff, false},
-    {kSlotIpProto, 0xff, false},    {kSlotIpFrag, 3, false},
-    {kSlotTcpFlags, 0xfff, false},  {kSlotInport, ~0u, false},
-    {kSlotNdSll + 1, ~0u, true},
+    {kSlotEthDst, 0xffff, true},     {kSlotEthDst + 1, ~0u, true},
+    {kSlotEthSrc + 1, ~0u, true},    {kSlotVlanTci, 0x1fff, false},
+    {kSlotIpTtl, 0xff, true},        {kSlotIpDscp, 0xfc, true},
+    {kSlotIpDscp, 0x3, true},        {kSlotIp4Src, ~0u, true},
+    {kSlotIp4Dst, ~0u, true},        {kSlotIp4Dst, 0xff, true},
+    {kSlotIp6Src + 3, ~0u, true},    {kSlotIp6Dst + 3, 0xffff, true},
+    {kSlotL4Src, 0xffff, true},      {kSlotL4Dst, 0xffff, true},
+    {kSlotArpOp, 0xffff, true},      {kSlotArpSpa, ~0u, true},
+    {kSlotArpTpa, ~0u, true},        {kSlotArpSha + 1, ~0u, true},
+    {kSlotNdTarget + 3, ~0u, true},  {kSlotXxreg0, ~0u, false},
+    {kSlotXxreg0 + 1, 0xf, false},   {kSlotFlags, flag::kLoopback, false},
+    {kSlotPktMark, ~0u, false},      {kSlotEthType, 0xffff, false},
+    {kSlotIpProto, 0xff, false},     {kSlotIpFrag, 3, false},
+    {kSlotTcpFlags, 0xfff, false},   {kSlotInport, ~0u, false},
+    {kSlotNdSll + 1, ~0u, true},     {kSlotCtState, 0xff, false},
+    {kSlotCtState, ct::kNew, false}, {kSlotCtState, ct::kEst | ct::kRpl, false},
+    {kSlotCtMark, 3, false},
 };
 
 class Maker {
@@ -66,6 +94,7 @@ public:
     }
 
     void world(World* w) {
+        tracks_ = chance(50);
         for (unsigned& place : read_) {
             place = below(std::size(kPlaces));
         }
@@ -75,8 +104,12 @@ public:
         }
         for (unsigned i = 0; i < n; ++i) {
             DatapathModel& dp = *w->datapaths[i];
-            w->vif(dp, 1, static_cast<PortId>(2 * i));
-            w->vif(dp, 2, static_cast<PortId>(2 * i + 1), chance(30) ? 5 : 0);
+            dp.is_switch = chance(50);
+            dp.dnat_zone = static_cast<uint16_t>(20 + below(2));
+            dp.snat_zone = static_cast<uint16_t>(21 + below(2));
+            w->vif(dp, 1, static_cast<PortId>(2 * i)).ct_zone = 1;
+            w->vif(dp, 2, static_cast<PortId>(2 * i + 1), chance(30) ? 5 : 0).ct_zone =
+                static_cast<uint16_t>(below(3));
             w->entry(static_cast<PortId>(2 * i), dp, 1);
             w->entry(static_cast<PortId>(2 * i + 1), dp, 2, chance(30) ? 5 : -1);
             if (i > 0) {
@@ -151,12 +184,12 @@ public:
     void action(std::vector<Instr>* out, unsigned side, unsigned table, unsigned depth) {
         const Place& a = kPlaces[below(std::size(kPlaces))];
         const Place& b = read_place();
-        switch (below(14)) {
+        switch (below(16)) {
         case 0:
         case 1:
         case 2:
         case 3:
-            if (a.header || a.slot < kSlotEthSrc) {
+            if (a.header || a.slot < kSlotCtState) {
                 const uint32_t mask = chance(30) ? a.mask & static_cast<uint32_t>(rng_()) : a.mask;
                 if (a.slot != kSlotInport && mask) {
                     out->push_back(load(a.slot, value(a.slot), mask));
@@ -197,7 +230,34 @@ public:
             out->push_back(op(Op::kPush, 0, b.slot, 0, 0, 8));
             out->push_back(op(Op::kPop, kSlotXxreg0 + 1, 0, 0, 0, 8));
             break;
+        case 13: track(out, side, table); break;
         default: out->push_back(op(Op::kGetFdb, kSlotXxreg0, kSlotEthDst)); break;
+        }
+    }
+
+    /// A step of conntrack, most often followed by the next table, as the compiler does it.
+    void track(std::vector<Instr>* out, unsigned side, unsigned table) {
+        if (!tracks_) {
+            return;
+        }
+        const CtCommitArgs* const args[] = {&kCt.plain,  &kCt.marks,       &kCt.restore, &kCt.zero,
+                                            &kCt.source, &kCt.destination, &kCt.six};
+        const unsigned zone = below(3);
+        switch (below(8)) {
+        case 0:
+        case 1:
+        case 2: out->push_back(op(Op::kCtNext, zone, chance(60))); break;
+        case 3:
+        case 4:
+        case 5:
+            out->push_back(
+                op(Op::kCtCommit, zone, chance(60), 0, 0, 0, 0, args[below(std::size(args))]));
+            break;
+        case 6: out->push_back(op(Op::kCtLb, zone, 0, 0, 0, 0, 0, &kCt.balance)); break;
+        default: out->push_back(op(Op::kCtClear)); break;
+        }
+        if (table < 2 && chance(60)) {
+            out->push_back(next(side, table + 1));
         }
     }
 
@@ -225,7 +285,10 @@ public:
         }
         b.ttl(static_cast<uint8_t>(chance(90) ? 1 + below(3) : 255)).tos(below(2) ? 0x28 : 3);
         switch (below(8)) {
-        case 0: b.tcp(static_cast<uint16_t>(below(4)), static_cast<uint16_t>(below(4))); break;
+        case 0:
+            b.tcp(static_cast<uint16_t>(below(4)), static_cast<uint16_t>(below(4)),
+                  chance(70) ? 0x10 : chance(50) ? 2 : 1);
+            break;
         case 1:
             if (v6) {
                 b.ttl(255).icmp(static_cast<uint8_t>(135 + below(2)), 0, 0);
@@ -242,7 +305,10 @@ public:
                 b.frag(static_cast<uint16_t>(below(2)), true);
             }
             break;
-        default: b.udp(static_cast<uint16_t>(below(4)), static_cast<uint16_t>(below(4))); break;
+        default:
+            b.udp(static_cast<uint16_t>(chance(20) ? 0 : 1 + below(3)),
+                  static_cast<uint16_t>(1 + below(3)));
+            break;
         }
         return b.payload(20 + below(4) * 30);
     }
@@ -273,14 +339,16 @@ private:
     const Place& read_place() { return kPlaces[read_[below(std::size(read_))]]; }
 
     std::mt19937_64 rng_;
+    bool tracks_ = false;
     unsigned read_[5] = {};
 };
 
 bool is_cache_counter(Counter c) {
     return c == Counter::k_cache_hit || c == Counter::k_cache_miss ||
            c == Counter::k_cache_bypass || c == Counter::k_cache_stale ||
-           c == Counter::k_cache_evict || c == Counter::k_walk_tables || c == Counter::k_polls ||
-           c == Counter::k_idle_polls || c == Counter::k_busy_cycles;
+           c == Counter::k_cache_ct_changed || c == Counter::k_cache_evict ||
+           c == Counter::k_walk_tables || c == Counter::k_polls || c == Counter::k_idle_polls ||
+           c == Counter::k_busy_cycles;
 }
 
 void check_counters(Lab& a, Lab& b, uint32_t flows) {
@@ -312,6 +380,31 @@ void check_counters(Lab& a, Lab& b, uint32_t flows) {
     }
 }
 
+/// Every connection there, in the same state, with as many packets.
+void check_connections(Lab& a, Lab& b) {
+    const auto all = [](Lab& lab) {
+        std::vector<std::string> out;
+        lab.conntrack->dump({}, [&](const CtEntry& e) {
+            std::string text = std::to_string(e.zone) + " " + std::to_string(e.proto) + " " +
+                               e.state + " " + std::to_string(e.timeout_s);
+            for (const uint64_t n : {e.packets[0], e.packets[1], e.bytes[0], e.bytes[1],
+                                     uint64_t{e.mark}, uint64_t{e.src_port}, uint64_t{e.dst_port},
+                                     uint64_t{e.reply_src_port}, uint64_t{e.reply_dst_port}}) {
+                text += " " + std::to_string(n);
+            }
+            for (const uint32_t* words : {e.src, e.dst, e.reply_src, e.reply_dst}) {
+                for (unsigned i = 0; i < 4; ++i) {
+                    text += ":" + std::to_string(words[i]);
+                }
+            }
+            out.push_back(text);
+        });
+        std::sort(out.begin(), out.end());
+        return out;
+    };
+    CHECK(all(a) == all(b));
+}
+
 void drain(Lab& lab) {
     Message messages[64];
     while (lab.mailbox->take_messages(messages, 64)) {
@@ -326,6 +419,8 @@ TEST_CASE("frames and counters are the same with and without cache", "[cache][pr
     const unsigned worlds = text ? static_cast<unsigned>(std::atoi(text)) : 200;
     uint64_t packets = 0;
     uint64_t hits = 0;
+    uint64_t tracked = 0;
+    uint64_t ct_hits = 0;
     uint64_t sent = 0;
     for (unsigned seed = 1; seed <= worlds; ++seed) {
         CAPTURE(seed);
@@ -354,6 +449,10 @@ TEST_CASE("frames and counters are the same with and without cache", "[cache][pr
                     lab->publish(world);
                 }
             }
+            const uint64_t pause = maker.chance(30) ? maker.below(40'000) : 0;
+            for (Lab* lab : {&plain, &cached, &tiny}) {
+                lab->wait_ms(pause);
+            }
             std::map<PortId, std::vector<Bytes>> bursts;
             for (unsigned i = 0; i < 40; ++i) {
                 const auto& [port, frame] = maker.chance(85) ? pool[maker.below(kPool)]
@@ -378,12 +477,22 @@ TEST_CASE("frames and counters are the same with and without cache", "[cache][pr
         }
         check_counters(plain, cached, world.flows);
         check_counters(plain, tiny, world.flows);
+        check_connections(plain, cached);
+        check_connections(plain, tiny);
+        tracked += plain.conntrack->stats().created;
+        ct_hits += plain.conntrack->stats().created ? cached.count(Counter::k_cache_hit) : 0;
+        for (Lab* lab : {&plain, &cached, &tiny}) {
+            lab->wait_ms(100'000'000);
+            lab->wait_ms(2'000);
+        }
         CHECK(plain.count(Counter::k_cache_hit) == 0);
         CHECK(plain.in_use() == in_use);
         hits += cached.count(Counter::k_cache_hit);
     }
     WARN(packets << " packets, " << hits << " hits, " << sent << " frames out");
     CHECK(packets >= worlds * 1600);
+    CHECK(tracked > packets / 200);
+    CHECK(ct_hits > packets / 50);
     CHECK(hits > packets / 10);
     CHECK(sent > packets / 8);
 }
