@@ -13,7 +13,7 @@ constexpr Table kConditional[] = {kPortBinding,      kMulticastGroup,
                                   kStaticMacBinding, kFdb,
                                   kLoadBalancer,     kDns,
                                   kIpMulticast,      kIgmpGroup,
-                                  kControllerEvent,  kBfd};
+                                  kControllerEvent};
 
 std::vector<Clause> port_clauses(const Interest& interest, const Mirror& mirror) {
     std::vector<Clause> clauses;

@@ -114,6 +114,9 @@ void Watch::configure(std::shared_ptr<const Config> config) {
 
 void Watch::take(const Config& config) {
     const int64_t now_ms = EventLoop::now_ms();
+    LOG_DBG("watching {} switches, {} services, {} BFD sessions; {} collector sets",
+            config.switches.size(), config.services.size(), config.bfd.size(),
+            config.collectors.size());
     if (snooper_.configure(config.switches, now_ms)) {
         report_groups();
     }
