@@ -159,6 +159,22 @@ void ControlPlane::learn_mac(uint32_t datapath_key, uint32_t port_key, const Ip6
     }
 }
 
+void ControlPlane::mac_used(uint32_t datapath_key, uint32_t port_key, const Ip4& ip,
+                            const Mac& mac) {
+    if (impl_->learning &&
+        impl_->learning->use_mac(datapath_key, port_key, physical::to_address(ip), mac)) {
+        flush_learning();
+    }
+}
+
+void ControlPlane::mac_used(uint32_t datapath_key, uint32_t port_key, const Ip6& ip,
+                            const Mac& mac) {
+    if (impl_->learning &&
+        impl_->learning->use_mac(datapath_key, port_key, physical::to_address(ip), mac)) {
+        flush_learning();
+    }
+}
+
 void ControlPlane::learn_fdb(uint32_t datapath_key, uint32_t port_key, const Mac& mac) {
     if (impl_->learning && impl_->learning->learn_fdb(datapath_key, port_key, mac)) {
         flush_learning();
@@ -185,6 +201,11 @@ void ControlPlane::neighbor_learned(PortId port, const Ip4& ip, const Mac& mac) 
 
 void ControlPlane::neighbor_learned(PortId port, const Ip6& ip, const Mac& mac) {
     impl_->underlay.learned(port, physical::to_address(ip), mac, EventLoop::now_ms());
+    impl_->schedule();
+}
+
+void ControlPlane::prefix_delegated(const std::string& port, const std::string& list) {
+    impl_->prefixes.take(port, list);
     impl_->schedule();
 }
 

@@ -39,6 +39,9 @@ struct Report;
 namespace sluice {
 
 struct ServiceTables;  // control/slowpath/services/tables.h
+namespace announce {
+struct Config;  // control/slowpath/announce/config.h
+}
 
 /// A port given by options instead of an Interface row.
 struct ConfiguredPort {
@@ -94,6 +97,9 @@ struct ControlHooks {
     std::function<void(std::shared_ptr<const watch::Config>)> watch;
     /// DHCP options and DNS records, whenever they change: Services::set_tables. May be empty.
     std::function<void(std::shared_ptr<const ServiceTables>)> services;
+    /// What the slow path is to announce (announce::Announce::configure), whenever it differs. May
+    /// be empty.
+    std::function<void(std::shared_ptr<const announce::Config>)> announce;
     /// RcuDomain::retire. With flow_counter it lets ids of logical flows be used again; without
     /// the two they only grow.
     std::function<void(std::function<void()>)> after_grace;
@@ -147,9 +153,13 @@ public:
     /// What the slow path learnt. Repeats are welcome.
     void learn_mac(uint32_t datapath_key, uint32_t port_key, const Ip4& ip, const Mac& mac);
     void learn_mac(uint32_t datapath_key, uint32_t port_key, const Ip6& ip, const Mac& mac);
+    void mac_used(uint32_t datapath_key, uint32_t port_key, const Ip4& ip, const Mac& mac);
+    void mac_used(uint32_t datapath_key, uint32_t port_key, const Ip6& ip, const Mac& mac);
     void learn_fdb(uint32_t datapath_key, uint32_t port_key, const Mac& mac);
     void neighbor_learned(PortId port, const Ip4& ip, const Mac& mac);
     void neighbor_learned(PortId port, const Ip6& ip, const Mac& mac);
+    /// A prefix was delegated to a router port: "IAID:PREFIX/LENGTH".
+    void prefix_delegated(const std::string& port, const std::string& list);
     /// What watching found: goes into the Southbound database.
     void watched(const watch::Report& report);
     /// A packet wanted this tunnel (index in Pipeline::tunnels) and found it unresolved.

@@ -183,6 +183,14 @@ Settings make_settings(const sb::StringMap& external_ids,
             out.probe_interval_ms = value == 0 ? 0 : std::max<int64_t>(value, 1000);
         }
     }
+    const std::string longest = reader.get("garp-max-timeout-sec", "0");
+    const auto [end, ec] =
+        std::from_chars(longest.data(), longest.data() + longest.size(), out.garp_longest_s);
+    if (ec != std::errc() || end != longest.data() + longest.size() || out.garp_longest_s < 0) {
+        out.problems.push_back(
+            fmt::format("garp-max-timeout-sec: expected seconds, found \"{}\"", longest));
+        out.garp_longest_s = 0;
+    }
     read_encap(reader, &out);
     read_mappings(reader, &out);
     read_zone_range(reader, &out);

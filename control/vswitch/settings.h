@@ -26,6 +26,7 @@ struct Settings {
     std::vector<std::string> encap_ips;
     std::string encap_csum = "true";
     bool monitor_all = false;
+    int64_t garp_longest_s = 0;  ///< garp-max-timeout-sec: 0 to fall silent
     int64_t probe_interval_ms = 5000;
     std::vector<std::string> transport_zones;
     std::map<std::string, std::string> bridge_mappings;  ///< network -> bridge

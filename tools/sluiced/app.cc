@@ -147,6 +147,9 @@ Result<void> App::make_control() {
             watch_->configure(std::move(config));
         }
     };
+    hooks.announce = [this](std::shared_ptr<const announce::Config> config) {
+        announce_->configure(std::move(config));
+    };
     hooks.services = [this](std::shared_ptr<const ServiceTables> tables) {
         services_->set_tables(std::move(tables));
     };
@@ -180,6 +183,12 @@ void App::make_slow_path() {
     sinks.put_nd = [&control](uint32_t datapath, uint32_t port, const Ip6& ip, const Mac& mac) {
         control.learn_mac(datapath, port, ip, mac);
     };
+    sinks.mac_use4 = [&control](uint32_t datapath, uint32_t port, const Ip4& ip, const Mac& mac) {
+        control.mac_used(datapath, port, ip, mac);
+    };
+    sinks.mac_use6 = [&control](uint32_t datapath, uint32_t port, const Ip6& ip, const Mac& mac) {
+        control.mac_used(datapath, port, ip, mac);
+    };
     sinks.put_fdb = [&control](uint32_t datapath, uint32_t port, const Mac& mac) {
         control.learn_fdb(datapath, port, mac);
     };
@@ -192,6 +201,10 @@ void App::make_slow_path() {
     sinks.tunnel_wanted = [&control](uint32_t tunnel) { control.tunnel_wanted(tunnel); };
     slow_path_ = std::make_unique<SlowPath>(std::move(config), std::move(sinks));
     services_ = std::make_unique<Services>(slow_path_.get());
+    announce_ = std::make_unique<announce::Announce>(
+        *slow_path_, loop_, [&control](const announce::LearnedPrefix& learned) {
+            control.prefix_delegated(learned.name, announce::to_string(learned.prefix));
+        });
     watch_ = std::make_unique<watch::Watch>(
         *slow_path_, loop_, [&control](const watch::Report& report) { control.watched(report); });
 }

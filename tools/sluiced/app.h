@@ -13,6 +13,7 @@
 #include "control/rpc/conntrack_report.h"
 #include "control/rpc/reports.h"
 #include "control/rpc/server.h"
+#include "control/slowpath/announce/announce.h"
 #include "control/slowpath/services/services.h"
 #include "control/slowpath/slowpath.h"
 #include "control/slowpath/watch/watch.h"
@@ -59,6 +60,7 @@ private:
     std::unique_ptr<ControlPlane> control_;
     std::unique_ptr<SlowPath> slow_path_;
     std::unique_ptr<Services> services_;
+    std::unique_ptr<announce::Announce> announce_;
     std::unique_ptr<watch::Watch> watch_;
     std::unique_ptr<rpc::Server> server_;
     EventLoop::TimerId reclaim_timer_ = 0;
