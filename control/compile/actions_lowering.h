@@ -133,7 +133,7 @@ private:
     void lower(const lang::OvnFieldLoad& node);
     void lower(const lang::OvnFieldMove& node);
 
-    // actions_lower_misc.cc
+    // actions_lower_memory.cc
     static uint16_t hash_bits(const std::vector<std::string>& fields);
     void lower(const lang::CommitLbAff& node);
     void lower(const lang::ChkLbAff& n) { result_bit(&emit(Op::kChkLbAff), n.dst); }

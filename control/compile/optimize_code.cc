@@ -213,10 +213,10 @@ void add_connection(SlotMask* reads) {
 void add_choice(uint16_t fields, SlotMask* reads) {
     using enum FieldId;
     static constexpr std::pair<uint16_t, FieldId> kHashed[] = {
-        {select_hash::kEthSrc, kEthSrc}, {select_hash::kEthDst, kEthDst},
+        {select_hash::kEthSrc, kEthSrc},   {select_hash::kEthDst, kEthDst},
         {select_hash::kIpProto, kIpProto}, {select_hash::kIpSrc, kIp4Src},
-        {select_hash::kIpSrc, kIp6Src}, {select_hash::kIpDst, kIp4Dst},
-        {select_hash::kIpDst, kIp6Dst}, {select_hash::kL4Src, kL4Src},
+        {select_hash::kIpSrc, kIp6Src},    {select_hash::kIpDst, kIp4Dst},
+        {select_hash::kIpDst, kIp6Dst},    {select_hash::kL4Src, kL4Src},
         {select_hash::kL4Dst, kL4Dst}};
     for (const auto& [bit, id] : kHashed) {
         if (fields & bit) {
