@@ -36,10 +36,10 @@ ALLOWED = {
     'control/rpc': LIB,
     'control/sb': LIB + ['control/ovsdb'],
     # What a chassis is (its rows, its ports, its tunnels) is told by three folders that know each other.
-    'control/chassis': LIB + CHASSIS,
+    'control/chassis': LIB + CHASSIS + ['control/slowpath'],    # what it is to watch, to announce
     'control/physical': LIB + CHASSIS + ['control/compile'],
     'control/vswitch': LIB + CHASSIS,
-    'control/slowpath': LIB + ['control', 'control/ovsdb', 'control/sb'],
+    'control/slowpath': LIB + ['control', 'control/compile', 'control/ovsdb', 'control/sb'],
     # Only programs, tests and benches put the siblings together.
     'tools': LIB + ['pmd', 'datapath', 'control'] + CONTROL,
     'bench': LIB + ['pmd', 'datapath', 'control', 'tests'] + CONTROL,

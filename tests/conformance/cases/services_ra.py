@@ -40,9 +40,11 @@ for values in CONFIGS:
     steps += [configure(values), solicit()]
 steps += [
     configure(CONFIGS[3]), solicit(options=False), solicit(src='::', options=False), solicit(src='fd01::1'),
-    solicit(dst=link_local('00:00:00:00:ff:01'), eth='00:00:00:00:ff:01'), solicit(dst='ff02::1', eth='33:33:00:00:00:01'),
+    solicit(dst=link_local('00:00:00:00:ff:01'), eth='00:00:00:00:ff:01'),
+    solicit(dst='ff02::1', eth='33:33:00:00:00:01'),
     solicit(hlim=64), solicit(code=1), solicit(cksum=0x1234), solicit(b, link_local(b.mac)),
-    a.send(Ether(src=a.mac, dst='33:33:00:00:00:02') / IPv6(src=A, dst='ff02::2', hlim=255, nh=58) / Raw(b'\x85\0\0\0')),
+    a.send(Ether(src=a.mac, dst='33:33:00:00:00:02') / IPv6(src=A, dst='ff02::2', hlim=255, nh=58)
+           / Raw(b'\x85\0\0\0')),
     a.send(Ether(src=a.mac, dst='33:33:00:00:00:02') / IPv6(src=A, dst='ff02::2', hlim=255, nh=58, tc=0x20, fl=0x12345)
            / ICMPv6ND_RS() / Raw(b'\1\0' + bytes(6))),
     a.send(Ether(src=a.mac, dst='33:33:00:00:00:02') / IPv6(src=A, dst='ff02::2', hlim=255) / ICMPv6ND_RS(type=134)),
