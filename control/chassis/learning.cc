@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/chassis/learning.h"
 
+#include <algorithm>
+#include <charconv>
 #include <chrono>
 
 #include "lib/base/log.h"
@@ -18,6 +20,26 @@ int64_t wall_ms() {
 }
 
 }  // namespace
+
+int64_t age_threshold_s(std::string_view text) {
+    int64_t shortest = 0;
+    while (!text.empty()) {
+        const size_t end = std::min(text.find(';'), text.size());
+        std::string_view entry = text.substr(0, end);
+        text.remove_prefix(std::min(end + 1, text.size()));
+        // An IPv6 prefix has colons of its own, but its length is behind them.
+        if (const size_t slash = entry.find('/'); slash != std::string_view::npos) {
+            entry.remove_prefix(std::min(entry.find(':', slash), entry.size() - 1) + 1);
+        }
+        int64_t seconds = 0;
+        const auto [last, error] =
+            std::from_chars(entry.data(), entry.data() + entry.size(), seconds);
+        if (error == std::errc() && last == entry.data() + entry.size() && seconds > 0) {
+            shortest = shortest == 0 ? seconds : std::min(shortest, seconds);
+        }
+    }
+    return shortest;
+}
 
 const sb::PortBinding* Learning::port(uint32_t datapath_key, uint32_t port_key) const {
     const sb::DatapathBinding* datapath = mirror_->datapath_by_key(datapath_key);
@@ -48,6 +70,24 @@ bool Learning::learn_fdb(uint32_t datapath_key, uint32_t port_key, const Mac& ma
     }
     fdb_[{datapath_key, mac}] = port_key;
     return true;
+}
+
+bool Learning::use_mac(uint32_t datapath_key, uint32_t port_key, const physical::IpAddress& ip,
+                       const Mac& mac) {
+    const sb::PortBinding* row = port(datapath_key, port_key);
+    const sb::DatapathBinding* datapath = mirror_->datapath_by_key(datapath_key);
+    const sb::MacBinding* known =
+        row ? mirror_->mac_binding(row->logical_port, to_string(ip)) : nullptr;
+    if (!known || known->mac != to_string(mac) || used_.size() >= kMaxWaiting) {
+        return false;
+    }
+    const int64_t threshold_ms =
+        1000 * age_threshold_s(sb::get(datapath->external_ids, "mac_binding_age_threshold"));
+    // Often enough that no removal comes between, seldom enough that the database has peace.
+    if (threshold_ms == 0 || wall_ms() - known->timestamp < threshold_ms / 4) {
+        return false;
+    }
+    return used_.insert(known->uuid).second;
 }
 
 void Learning::write_mac(const MacKey& key, const Mac& mac, ovsdb::Transaction* txn) const {
@@ -85,14 +125,19 @@ void Learning::write_fdb(const FdbKey& key, uint32_t port_key, ovsdb::Transactio
         return;
     }
     const Datum datapath(int64_t{key.datapath});
-    const ovsdb::NamedColumns columns{{"port_key", Datum(int64_t{port_key})}};
+    ovsdb::NamedColumns columns{{"port_key", Datum(int64_t{port_key})}};
+    if (client_->schema()->has_column("FDB", "timestamp")) {
+        columns.emplace_back("timestamp", Datum(wall_ms()));
+    }
     if (known) {
         txn->verify_exists("FDB", known->uuid);
         txn->update("FDB", known->uuid, columns);
         return;
     }
     txn->verify_none("FDB", {{"mac", "==", Datum(mac)}, {"dp_key", "==", datapath}});
-    txn->insert("FDB", {{"mac", Datum(mac)}, {"dp_key", datapath}, columns[0]});
+    columns.emplace_back("mac", Datum(mac));
+    columns.emplace_back("dp_key", datapath);
+    txn->insert("FDB", columns);
 }
 
 void Learning::flush() {
@@ -108,6 +153,12 @@ void Learning::flush() {
     }
     for (auto it = fdb.begin(); it != fdb.end() && room > 0; it = fdb.erase(it), --room) {
         write_fdb(it->first, it->second, &txn);
+    }
+    for (auto it = used_.begin(); it != used_.end() && room > 0; it = used_.erase(it), --room) {
+        if (mirror_->mac_bindings.find(*it)) {
+            txn.verify_exists("MAC_Binding", *it);
+            txn.update("MAC_Binding", *it, {{"timestamp", Datum(wall_ms())}});
+        }
     }
     macs_ = std::move(macs);
     fdb_ = std::move(fdb);

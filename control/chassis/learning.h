@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Learning: writes what packets taught (MAC_Binding, FDB) into the Southbound database.
 //
+// Bindings in use have their timestamp renewed where northd ages them, before they are too old.
+//
 // Things learnt wait in a bounded table, newest value per key, and go out in batches; what the
 // mirror already says is dropped. Inserts are guarded against a row that another chassis made
 // meanwhile (its row will be in the mirror next time, and becomes an update if the MAC differs).
@@ -9,6 +11,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 
 #include "control/ovsdb/client.h"
@@ -16,6 +19,9 @@
 #include "control/sb/mirror.h"
 
 namespace sluice::chassis {
+
+/// The shortest time in "300" or "10.0.0.0/8:60;fd00::/8:30;300", in seconds; 0: no ageing.
+int64_t age_threshold_s(std::string_view text);
 
 class Learning {
 public:
@@ -29,9 +35,12 @@ public:
     bool learn_mac(uint32_t datapath_key, uint32_t port_key, const physical::IpAddress& ip,
                    const Mac& mac);
     bool learn_fdb(uint32_t datapath_key, uint32_t port_key, const Mac& mac);
+    /// The binding is in use. False when its timestamp is fresh enough, or nobody ages it.
+    bool use_mac(uint32_t datapath_key, uint32_t port_key, const physical::IpAddress& ip,
+                 const Mac& mac);
     /// Sends a batch if something waits and none is under way.
     void flush();
-    bool has_waiting() const { return !macs_.empty() || !fdb_.empty(); }
+    bool has_waiting() const { return !macs_.empty() || !fdb_.empty() || !used_.empty(); }
 
 private:
     struct MacKey {
@@ -54,6 +63,7 @@ private:
     std::function<void()> on_done_;
     std::map<MacKey, Mac> macs_;
     std::map<FdbKey, uint32_t> fdb_;
+    std::set<Uuid> used_;  ///< MAC_Binding rows
     bool is_busy_ = false;
 };
 
