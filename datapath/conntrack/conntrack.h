@@ -110,9 +110,10 @@ struct CtView {
     bool is_reply = false;
     bool is_related = false;  ///< ICMP error about the connection
     bool reopens = false;     ///< new, and touch() will remove the dead connection in `conn`
-    bool has_nat = false;  ///< the connection has NAT: write `translated` when the step asks for it
-                           ///< (also of packets judged invalid, as Open vSwitch does). ICMP: the
-                           ///< identifier too. False for a natted tuple: it is done
+    bool has_nat =
+        false;  ///< the connection has NAT: write `translated` when the step asks for it
+                ///< (also of packets judged invalid, as Open vSwitch does). ICMP: the
+                ///< identifier too. False for a natted tuple: it is done, unless it is inv
     /// The packet's tuple after NAT (is_related: the quoted packet's, as it must read after NAT;
     /// the outer addresses follow `outer`).
     CtTuple translated;

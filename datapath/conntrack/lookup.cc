@@ -107,10 +107,10 @@ void Conntrack::Impl::judge(const CtFound& found, const CtKey& key, const CtTupl
     count_verdict(verdict);
     load_marks(conn, view);
     view->nat_state = nat_state_of(nat, view->is_reply);
-    view->has_nat = view->nat_state != 0 && !tuple.natted;
-    if (tuple.natted && !(view->ct_state & ct::kInv)) {
-        view->ct_state |= view->nat_state;
-    }
+    // A judgement of inv forgets that NAT was done: it is done again, to the same effect.
+    const bool done = tuple.natted && !(view->ct_state & ct::kInv);
+    view->has_nat = view->nat_state != 0 && !done;
+    view->ct_state |= done ? view->nat_state : 0;
     describe_nat(found, tuple, view);
 }
 

@@ -160,7 +160,7 @@ private:
         REQUIRE(r.mark == c.mark);
         REQUIRE(std::equal(r.label, r.label + 4, c.label.begin()));
         REQUIRE(r.is_reply == m.reply);
-        REQUIRE(r.has_nat == (c.nat && !tuple_.natted));
+        REQUIRE(r.has_nat == (c.nat && (!tuple_.natted || (m.state & ct::kInv))));
         REQUIRE(model_key(r.translated) == model_.translated(m, facts_.has_inner));
         REQUIRE(model_key(r.original) == c.key[0]);
         if (facts_.has_inner && c.nat) {
