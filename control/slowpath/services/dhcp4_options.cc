@@ -118,6 +118,7 @@ std::optional<std::vector<uint8_t>> encode_search_list(const std::string& domain
 std::optional<Dhcp4Offer> encode_dhcp4(const lang::PutDhcpv4Opts& action,
                                        const DhcpOptionTable& table) {
     Dhcp4Offer out;
+    bool has_offer = false;
     for (const lang::Option& option : action.options) {
         const auto info = table.find(option.name);
         if (info == table.end() || info->second.code > 254 || option.value.values.empty()) {
@@ -128,7 +129,8 @@ std::optional<Dhcp4Offer> encode_dhcp4(const lang::PutDhcpv4Opts& action,
         if (!put_value(info->second.type, option.value.values, &value) || value.size() > 255) {
             return std::nullopt;
         }
-        if (code == kOfferIp) {
+        if (code == kOfferIp && !has_offer) {  // a second one is an option like any other
+            has_offer = true;
             const auto bytes = value.take();
             if (bytes.size() < 4) {
                 return std::nullopt;
