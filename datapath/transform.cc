@@ -109,7 +109,12 @@ uint8_t* reshape(rte_mbuf* m, const PacketKey& key, bool keep_tag, uint16_t type
     }
     m->data_len = want;
     m->pkt_len = want;
-    uint8_t* l3 = rte_pktmbuf_mtod(m, uint8_t*) + want - payload;
+    uint8_t* eth = rte_pktmbuf_mtod(m, uint8_t*);
+    uint8_t* l3 = eth + want - payload;
+    if (tagged) {
+        put16(eth + 12, kTypeVlan);
+        eth[14] &= static_cast<uint8_t>(~(kVlanPresent >> 8));
+    }
     put16(l3 - 2, type);
     std::memset(l3, 0, payload);
     return l3;

@@ -5,7 +5,8 @@
 // edit::transform() (edit.h) dispatches and reads the new frame afterwards. What the State becomes
 // is in transform_state.cc; both follow ovn-controller, byte for byte: TTL 255 for ICMP and ND, 63
 // for RST and ABORT, DF and no identification, no traffic class, the quoted packet cut so that the
-// frame stays within 576 (IPv4) or 1280 bytes (IPv6).
+// frame stays within 576 (IPv4) or 1280 bytes (IPv6). ARP and ICMP carry the packet's tag, as
+// 802.1Q without DEI; ND, RST and ABORT have none.
 // Internal to the byte side of transforms.
 #pragma once
 
@@ -26,8 +27,8 @@ inline constexpr uint8_t kIcmpTtl = 255;
 inline constexpr uint8_t kResetTtl = 63;
 
 /// Makes the frame one segment of an Ethernet header, the tag if there is one and `keep_tag`, and
-/// `payload` zero bytes, where the result points. MAC addresses and tag stay as they are. Null
-/// without room.
+/// `payload` zero bytes, where the result points. MAC addresses stay as they are. Null without
+/// room.
 uint8_t* reshape(rte_mbuf* m, const PacketKey& key, bool keep_tag, uint16_t type, uint16_t payload);
 
 // transform_answer.cc. `reject`: addresses swapped, the code by protocol, and no answer to errors.

@@ -54,10 +54,11 @@ public:
     bool ip6() const { return ip6_; }
 
     /// Where the payload of the new packet starts, zeroed; null without room.
-    uint8_t* write(rte_mbuf* m, const PacketKey& key, uint8_t proto, uint8_t ttl,
-                   uint16_t payload) const {
+    uint8_t* write(rte_mbuf* m, const PacketKey& key, uint8_t proto, uint16_t payload) const {
+        const bool icmp = proto == kProtoIcmp || proto == kProtoIcmp6;
+        const uint8_t ttl = icmp ? kIcmpTtl : kResetTtl;
         const auto ip_len = static_cast<uint16_t>(ip6_ ? kIp6Len : kIp4MinLen);
-        uint8_t* ip = reshape(m, key, true, ip6_ ? kTypeIp6 : kTypeIp4,
+        uint8_t* ip = reshape(m, key, icmp, ip6_ ? kTypeIp6 : kTypeIp4,
                               static_cast<uint16_t>(ip_len + payload));
         if (!ip) {
             return nullptr;
@@ -155,7 +156,7 @@ bool to_icmp(rte_mbuf* m, const PacketKey& key, bool reject) {
         std::memcpy(quote, quoted, n);
     }
     const auto len = static_cast<uint16_t>(kIcmpLen + n);
-    uint8_t* icmp = header.write(m, key, header.ip6() ? kProtoIcmp6 : kProtoIcmp, kIcmpTtl, len);
+    uint8_t* icmp = header.write(m, key, header.ip6() ? kProtoIcmp6 : kProtoIcmp, len);
     if (!icmp) {
         return false;
     }
@@ -184,7 +185,7 @@ bool to_reset(rte_mbuf* m, const PacketKey& key, bool reject) {
         std::memcpy(room, old, kUpToFlags);
     }
     const Header header(m, key, reject);
-    uint8_t* tcp = header.write(m, key, kProtoTcp, kResetTtl, kTcpMinLen);
+    uint8_t* tcp = header.write(m, key, kProtoTcp, kTcpMinLen);
     if (!tcp) {
         return false;
     }
@@ -214,7 +215,7 @@ bool to_abort(rte_mbuf* m, const PacketKey& key, bool reject) {
         std::memcpy(room, old, init ? sizeof room : kSctpLen + kChunkLen);
     }
     const Header header(m, key, reject);
-    uint8_t* sctp = header.write(m, key, kProtoSctp, kResetTtl, kSctpLen + kChunkLen);
+    uint8_t* sctp = header.write(m, key, kProtoSctp, kSctpLen + kChunkLen);
     if (!sctp) {
         return false;
     }

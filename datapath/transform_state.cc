@@ -146,6 +146,7 @@ bool to_end(State* s, bool reject, uint8_t proto, uint32_t l4_len) {
     const uint32_t sport = s->w[kSlotL4Src];
     const uint32_t dport = s->w[kSlotL4Dst];
     answer_header(s, reject, proto, edit::kResetTtl);
+    s->w[kSlotVlanTci] = 0;
     s->w[kSlotL4Src] = dport;
     s->w[kSlotL4Dst] = sport;
     set_length(s, (is_ip6(*s) ? wire::kIp6Len : wire::kIp4MinLen) + l4_len);

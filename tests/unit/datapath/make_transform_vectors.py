@@ -82,6 +82,8 @@ def icmp():
     answer = BACK / Dot1Q(vlan=5, prio=3) / four(B4, A4, 255) / ICMP(type=3, code=3) / Raw(
         bytes(p[IP]))
     case('reject tagged', 'kReject', p, answer)
+    case('reject 802.1ad with dei', 'kReject',
+         Ether(src=A, dst=B, type=0x88a8) / Dot1Q(vlan=5, prio=3, id=1) / p[IP], answer)
     quote = Raw(bytes(THERE / IP(src=A4, dst=B4) / UDP())[14:])
     for kind, code in ((3, 0), (3, 3), (3, 4)):
         case('reject unreachable %d' % code, 'kReject', v4 / ICMP(type=kind, code=code) / quote)
@@ -114,6 +116,9 @@ def resets():
     case('tcp_reset reset', 'kTcpReset', v4 / TCP(sport=50, dport=60, flags='R', seq=5),
          rst(four(A4, B4, 63), 60, 50, 6, THERE))
     case('tcp_reset udp', 'kTcpReset', v4 / UDP(sport=5, dport=6))
+    tcp = TCP(sport=50, dport=60, flags='S', seq=1000)
+    case('reject tagged tcp', 'kReject', THERE / Dot1Q(vlan=5) / v4[IP] / tcp,
+         rst(four(B4, A4, 63), 60, 50, 1001, BACK))
     # A later fragment has no header, but OVN answers what stands in its place.
     fake = THERE / IP(src=A4, dst=B4, frag=4, proto=6) / Raw(
         bytes.fromhex('111122220000100055555555' + '00' * 12))
@@ -135,6 +140,8 @@ def aborts():
          abort(IPv6(src=B6, dst=A6, hlim=63), 0x77777777, 1))
     case('sctp_abort', 'kSctpAbort', v4 / SCTP(sport=50, dport=60, tag=0) / SCTPChunkData(data=b'x'),
          abort(four(A4, B4, 63), 0, 1, THERE))
+    case('reject tagged init', 'kReject', THERE / Dot1Q(vlan=5) / v4[IP] / SCTP(
+        sport=50, dport=60, tag=0) / init, abort(four(B4, A4, 63), 0x1234, 0))
     case('reject abort', 'kReject', v4 / SCTP(sport=50, dport=60, tag=1) / SCTPChunkAbort())
     case('reject sctp without chunks', 'kReject', v4 / SCTP(sport=50, dport=60, tag=1))
     case('reject init cut short', 'kReject',

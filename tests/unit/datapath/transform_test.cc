@@ -29,14 +29,14 @@ const Answer kAnswers[] = {
 #undef FIELD
 };
 
-struct Field {
+struct FieldCase {
     const char* name;
     Target target;
     uint64_t value;
     const char* before;
     const char* after;
 };
-const Field kFields[] = {
+const FieldCase kFieldCases[] = {
 #define ANSWER(name, transform, packet, answer)
 #define FIELD(name, target, value, before, after) {name, Target::target, value, before, after},
 #include "tests/unit/datapath/transform_vectors.inc"
@@ -147,7 +147,7 @@ TEST_CASE("what must not be answered is known before bytes are touched", "[trans
 }
 
 TEST_CASE("write-only fields of ICMP", "[transform]") {
-    for (const Field& field : kFields) {
+    for (const FieldCase& field : kFieldCases) {
         CAPTURE(field.name);
         Packet p(from_hex(field.before));
         CHECK(edit::set_field(p.m, &p.key(), field.target, field.value, ~uint64_t{0}));
@@ -160,7 +160,6 @@ TEST_CASE("a rule rejects: a new packet, untracked, goes back", "[transform]") {
     uint64_t refused = 0;
     unsigned answers = 0;
     for (const Answer& a : kAnswers) {
-        const std::string_view name = a.name;
         if (a.transform != Transform::kReject || from_hex(a.packet).size() > 1514) {
             continue;
         }
