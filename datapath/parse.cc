@@ -36,17 +36,20 @@ struct Rest {
     }
 };
 
+constexpr unsigned kMaxTags = 2;
+
 void parse_l2(Rest* rest, PacketKey* key) {
     std::memcpy(key->eth_dst, rest->p, 12);
     rest->skip(12);
     uint16_t type = get16(rest->p);
-    if (type == kTypeVlan || type == kTypeQinq) {
-        if (rest->has(2 + kVlanLen)) {
+    // ovn-controller has Open vSwitch look behind two tags; the outer one is the packet's.
+    for (unsigned i = 0; i < kMaxTags && is_tag(type) && rest->has(2 + kVlanLen); ++i) {
+        if (i == 0) {
             key->vlan_tci = htons(get16(rest->p + 2) | kVlanPresent);
             key->kinds |= kind::kVlan;
-            rest->skip(kVlanLen);
-            type = get16(rest->p);
         }
+        rest->skip(kVlanLen);
+        type = get16(rest->p);
     }
     rest->skip(2);
     if (SLUICE_UNLIKELY(type < kTypeMin)) {

@@ -61,6 +61,9 @@ inline constexpr uint16_t kTypeTeb = 0x6558;   ///< Ethernet inside Geneve
 inline constexpr uint16_t kTypeNone = 0x05ff;  ///< what an 802.3 frame without SNAP is given
 inline constexpr uint16_t kTypeMin = 0x0600;   ///< smaller values are lengths
 
+inline bool is_tag(uint16_t type) {
+    return type == kTypeVlan || type == kTypeQinq;
+}
 inline constexpr uint16_t kVlanPresent = 0x1000;  ///< in a TCI of ours: there is a tag
 inline constexpr uint16_t kVlanVid = 0x0fff;
 

@@ -71,8 +71,12 @@ def main():
          IP4 | L4 | VLAN, 17, 64, 0, 0, 1, 2, 0, S4, D4, tci=0x7005)
     case("vid 0", e / Dot1Q(vlan=0, prio=1) / IP(**v4) / UDP(sport=1, dport=2), 0x800,
          IP4 | L4 | VLAN, 17, 64, 0, 0, 1, 2, 0, S4, D4, tci=0x3000)
-    case("two tags: the inner one is payload",
-         e / Dot1Q(vlan=5) / Dot1Q(vlan=6) / IP(**v4) / UDP(), 0x8100, VLAN, tci=0x1005)
+    case("two tags: the outer one counts",
+         e / Dot1Q(vlan=5) / Dot1Q(vlan=6) / IP(**v4) / UDP(sport=1, dport=2), 0x800,
+         IP4 | L4 | VLAN, 17, 64, 0, 0, 1, 2, 0, S4, D4, tci=0x1005)
+    case("three tags: the third is payload",
+         e / Dot1Q(vlan=5) / Dot1Q(vlan=6) / Dot1Q(vlan=7) / IP(**v4) / UDP(), 0x8100, VLAN,
+         tci=0x1005)
     case("802.1ad tag", Ether(type=0x88a8, **E) / Dot1Q(vlan=9) / IP(**v4) / UDP(sport=1, dport=2),
          0x800, IP4 | L4 | VLAN, 17, 64, 0, 0, 1, 2, 0, S4, D4, tci=0x1009)
     case("802.3 with llc", Dot3(**E) / LLC(dsap=0x42, ssap=0x42, ctrl=3) / Raw(b"q" * 30), 0x5ff, 0)
