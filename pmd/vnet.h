@@ -17,6 +17,8 @@
 // Threads: one worker per object; no allocation besides mbufs.
 #pragma once
 
+#include <rte_mbuf.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
