@@ -37,7 +37,7 @@ TEST_CASE("layout of hot structures", "[layout]") {
     OFFSET(PacketKey, flow_hash, 104);
     SIZE(PacketMeta, 256);
     OFFSET(PacketMeta, key, 0);
-    SIZE(State, 256);
+    SIZE(State, 320);
     SIZE(Instr, 24);
     SIZE(Rule, 16);
     SIZE(Segment, 64);
