@@ -15,6 +15,11 @@ using watch::mapped;
 
 constexpr int64_t kTableSize = 2048;
 constexpr int64_t kIdleTimeoutS = 300;
+// Open vSwitch takes nothing beyond these.
+constexpr uint32_t kLeastTableSize = 10;
+constexpr uint32_t kMostTableSize = 1'000'000;
+constexpr uint32_t kLeastIdleS = 15;
+constexpr uint32_t kMostIdleS = 3600;
 
 std::string_view next_word(std::string_view* text) {
     const size_t start = std::min(text->find_first_not_of(' '), text->size());
@@ -57,9 +62,10 @@ watch::SnoopConfig switch_of(const sb::Mirror& mirror, const sb::IpMulticast& ro
     const auto number = [](const std::optional<int64_t>& value, int64_t otherwise) {
         return static_cast<uint32_t>(std::clamp<int64_t>(value.value_or(otherwise), 0, INT32_MAX));
     };
-    c.table_size = number(row.table_size, kTableSize);
-    c.idle_timeout_s = number(row.idle_timeout, kIdleTimeoutS);
-    c.query_interval_s = number(row.query_interval, std::max(c.idle_timeout_s / 2, 1u));
+    c.table_size = std::clamp(number(row.table_size, kTableSize), kLeastTableSize, kMostTableSize);
+    const uint32_t idle_s = number(row.idle_timeout, kIdleTimeoutS);
+    c.idle_timeout_s = std::clamp(idle_s, kLeastIdleS, kMostIdleS);
+    c.query_interval_s = number(row.query_interval, std::max(idle_s / 2, 1u));
     c.seq_no = static_cast<uint32_t>(row.seq_no);
     c.querier.max_resp_s = number(row.query_max_resp, 1);
     c.flood_key = group_key(mirror, datapath.uuid, "_MC_flood");

@@ -38,6 +38,14 @@ bool Snooper::configure(const std::vector<SnoopConfig>& switches, int64_t now_ms
             sw.routers.clear();
             changed = true;
         }
+        if (!is_new && sw.config.idle_timeout_s != config.idle_timeout_s) {
+            const int64_t more_s = int64_t{config.idle_timeout_s} - sw.config.idle_timeout_s;
+            for (auto& [group, entry] : sw.groups) {
+                for (auto& [port, expires_ms] : entry.expires_ms) {
+                    expires_ms += more_s * 1000;
+                }
+            }
+        }
         const bool was_querier = sw.config.querier4 || sw.config.querier6;
         sw.query_ms = std::min(sw.query_ms, now_ms + int64_t{config.query_interval_s} * 1000);
         if (!was_querier) {

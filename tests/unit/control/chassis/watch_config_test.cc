@@ -55,7 +55,7 @@ TEST_CASE("snooping takes its numbers from IP_Multicast, defaults where they are
     row.eth_src = "0a:00:00:00:00:fe";
     row.ip4_src = "10.0.0.254";
     row.query_interval = 20;
-    row.table_size = 5;
+    row.table_size = 50;
     row.seq_no = 3;
     world.mirror.ip_multicast.put(row.uuid, std::make_shared<sb::IpMulticast>(row));
     const auto config = world.config();
@@ -63,7 +63,7 @@ TEST_CASE("snooping takes its numbers from IP_Multicast, defaults where they are
     const watch::SnoopConfig& c = config.switches[0];
     CHECK(c.datapath == 7);
     CHECK(c.enabled);
-    CHECK(c.table_size == 5);
+    CHECK(c.table_size == 50);
     CHECK(c.idle_timeout_s == 300);
     CHECK(c.query_interval_s == 20);
     CHECK(c.querier4);
@@ -73,9 +73,11 @@ TEST_CASE("snooping takes its numbers from IP_Multicast, defaults where they are
 
     row.eth_src = "";  // nobody to ask as
     row.query_interval.reset();
+    row.table_size = 2;  // Open vSwitch's tables have at least ten entries
     world.mirror.ip_multicast.put(row.uuid, std::make_shared<sb::IpMulticast>(row));
     CHECK_FALSE(world.config().switches[0].querier4);
     CHECK(world.config().switches[0].query_interval_s == 150);
+    CHECK(world.config().switches[0].table_size == 10);
     world.local.erase(id(1));
     CHECK(world.config().switches.empty());
 }

@@ -187,6 +187,16 @@ TEST_CASE("a new sequence number, or no snooping, forgets everything") {
     CHECK(lab.hear(1, kIgmp2Report, 6).forward_key == 0);
 }
 
+TEST_CASE("another idle time is in force for members that are known already") {
+    Lab lab;
+    lab.hear(1, kIgmp2Report, 0);
+    SnoopConfig c = config();
+    c.idle_timeout_s = 60;
+    lab.snooper.configure({c}, 10);
+    CHECK_FALSE(lab.run(59'000));
+    CHECK(lab.run(60'001));
+}
+
 TEST_CASE("a querier asks at once and then at its interval, in each family it has a source for") {
     Lab lab;
     lab.run(10);
