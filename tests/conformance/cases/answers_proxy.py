@@ -24,6 +24,8 @@ SPEC = net.spec([
     a.arp_reply(gateway(1), '10.0.1.254'), a.advertise(gateway(1), 'fd01::ff'),
     a.send(Ether(src=a.mac, dst=gateway(1)) / ARP(op=1, hwsrc=a.mac, psrc=a.ip, pdst='10.0.1.254')),
 ],
-    nb=['set logical_switch_port s1-r options:arp_proxy="169.254.239.254 169.254.239.2 10.88.0.0/16 fd7b::/64 fd7c::1"',
-       'lb-add lb0 30.0.0.1:80 10.0.2.3:80 tcp', 'lb-add lb1 [fd30::1]:80 [fd02::3]:80 tcp', 'lb-add lb2 10.0.1.78:80 10.0.2.3:80 tcp',
+    nb=['set logical_switch_port s1-r options:arp_proxy='
+       '"169.254.239.254 169.254.239.2 10.88.0.0/16 fd7b::/64 fd7c::1"',
+       'lb-add lb0 30.0.0.1:80 10.0.2.3:80 tcp', 'lb-add lb1 [fd30::1]:80 [fd02::3]:80 tcp',
+       'lb-add lb2 10.0.1.78:80 10.0.2.3:80 tcp',
        'lr-lb-add r lb0', 'lr-lb-add r lb1', 'lr-lb-add r lb2'])

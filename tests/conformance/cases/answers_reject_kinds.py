@@ -27,7 +27,7 @@ SPEC = net.spec([
     a.send(padded(six / UDP(sport=1, dport=2), 70)),
     # Errors are not answered, but for those that OVN does not know as such.
     *[a.send(four / ICMP(type=t, code=c) / quote) for t, c in ((3, 0), (3, 4), (4, 0), (5, 1), (11, 0), (12, 0))],
-    *[a.send(four / ICMP(type=t)) for t in (0, 9, 13, 17)],
+    *[a.send(four / ICMP(type=t)) for t in (0, 9, 15, 17)],
     *[a.send(six / e / quote6) for e in (ICMPv6DestUnreach(code=4), ICMPv6PacketTooBig(), ICMPv6TimeExceeded(),
                                          ICMPv6EchoReply(id=1))],
     # Fragments.

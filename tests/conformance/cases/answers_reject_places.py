@@ -28,7 +28,7 @@ SPEC = net.spec([
     far(a, 'tcp', dport=5), far(a, 'tcp6', dport=5), far(a, 'udp', dport=9), c.udp(a, dport=6), c.tcp(a, dport=6),
     c.udp6(a, dport=6),
     c.tcp6(a, dport=6), c.ping(b), c.ping6(b), b.udp(a, dport=1), b.udp(a, dport=7), b.tcp(a, dport=7),
-    c.send(c.ether(c.gateway_mac) / IP(src=c.ip, dst=a.ip) / ICMP(type=13)),
+    c.send(c.ether(c.gateway_mac) / IP(src=c.ip, dst=a.ip) / ICMP(type=15)),
 ], nb=["acl-add s1 from-lport 1001 'inport == \"lp1\" && (udp.dst == 1 || tcp.dst == 1)' reject",
        "--apply-after-lb acl-add s1 from-lport 1001 'inport == \"lp1\" && (udp.dst == 2 || tcp.dst == 2)' reject",
        "acl-add s1 to-lport 1001 'outport == \"lp2\" && (udp.dst == 3 || tcp.dst == 3 || sctp.dst == 3)' reject",
@@ -37,5 +37,6 @@ SPEC = net.spec([
        "acl-add s1 to-lport 1001 'outport == \"lp1\" && (udp.dst == 6 || tcp.dst == 6)' reject",
        "acl-add s1 to-lport 1001 'outport == \"lp2\" && icmp' reject",
        'pg-add both lp1 lp2',
-       "--log --severity=info --name=seven acl-add both to-lport 1002 'outport == @both && (udp.dst == 7 || tcp.dst == 7)' reject",
-       "acl-add s1 to-lport 1003 'outport == \"lp1\" && icmp4.type == 13' reject"], any_order=True)
+       "--log --severity=info --name=seven acl-add both to-lport 1002 "
+       "'outport == @both && (udp.dst == 7 || tcp.dst == 7)' reject",
+       "acl-add s1 to-lport 1003 'outport == \"lp1\" && icmp4.type == 15' reject"], any_order=True)
