@@ -7,6 +7,7 @@
 #include "control/physical/underlay.h"
 #include "control/publish.h"
 #include "control/sb/mirror.h"
+#include "control/service_tables.h"
 
 namespace sluice {
 namespace {
@@ -146,6 +147,7 @@ Result<OfflinePipeline> build_pipeline(const OfflineRequest& request) {
     OfflinePipeline out;
     out.bound_here = prepared->bound_here;
     out.pipeline = build->builder.update(prepared->inputs);
+    out.services = make_service_tables(build->mirror);
     for (const auto& [uuid, text] : build->builder.flow_errors()) {
         out.errors.push_back(text);
     }

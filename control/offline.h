@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "control/compile/compile.h"
+#include "control/slowpath/services/tables.h"
 #include "lib/base/result.h"
 #include "lib/program/pipeline.h"
 #include "lib/program/ports.h"
@@ -43,8 +44,9 @@ struct OfflinePipeline {
     std::unique_ptr<const Pipeline> pipeline;
     std::vector<std::string> errors;                                 ///< flows that did not compile
     std::map<uint32_t, std::map<uint32_t, std::string>> port_names;  ///< by datapath, port key
-    std::vector<std::string> tunnel_names;  ///< remote chassis, by tunnel index
-    std::vector<std::string> bound_here;    ///< logical VIFs the file says are bound to the chassis
+    std::vector<std::string> tunnel_names;          ///< remote chassis, by tunnel index
+    std::shared_ptr<const ServiceTables> services;  ///< for DHCP, DNS and RA answers
+    std::vector<std::string> bound_here;  ///< logical VIFs the file says are bound to the chassis
 };
 
 /// Ports that the file binds to `chassis` and `ports` does not name get no physical port: packets

@@ -124,6 +124,20 @@ PortId OfflineHost::port_id(const std::string& name) const {
     return kNoPort;
 }
 
+void OfflineHost::settle(int64_t now_ms) {
+    host->rcu().online(0);
+    bool is_busy = true;
+    while (is_busy) {
+        is_busy = false;
+        while (host->worker(0).run_once() != 0) {
+            is_busy = true;
+        }
+        is_busy |= slow_path && slow_path->poll_once(now_ms);
+        loop.run_once(0);
+    }
+    host->rcu().offline(0);
+}
+
 std::string OfflineHost::port_name(PortId id) const {
     for (const OfflinePort& port : ports) {
         if (port.id == id) {
@@ -171,6 +185,24 @@ Result<std::string> southbound_file(const std::string& sb) {
     }
     return std::string(path);
 }
+
+namespace {
+
+void make_slow_path(OfflineHost* host) {
+    SlowPathConfig config;
+    config.mailboxes.push_back(host->host->mailbox(0));
+    config.pipeline = &host->host->published_pipeline();
+    config.rcu = &host->host->rcu();
+    config.reader_id = host->host->slow_path_reader();
+    config.pool = host->host->copy_pool();
+    config.control_loop = &host->loop;
+    config.announce = false;
+    host->slow_path = std::make_unique<SlowPath>(std::move(config), SlowPathSinks{});
+    host->services = std::make_unique<Services>(host->slow_path.get());
+    host->services->set_tables(host->offline.services);
+}
+
+}  // namespace
 
 Result<std::unique_ptr<OfflineHost>> open_offline(const OfflineOptions& options, HostConfig config,
                                                   unsigned memory_mb, bool huge,
@@ -220,6 +252,9 @@ Result<std::unique_ptr<OfflineHost>> open_offline(const OfflineOptions& options,
     result->offline = std::move(*built);
     result->host->publish_ports();
     result->host->publish_pipeline(std::move(result->offline.pipeline));
+    if (result->host->mailbox(0)) {
+        make_slow_path(result.get());
+    }
     return result;
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "control/offline.h"
+#include "control/slowpath/services/services.h"
 #include "lib/base/result.h"
 #include "tools/host/host.h"
 
@@ -29,13 +30,20 @@ struct OfflineOptions {
     boost::program_options::options_description describe();
 };
 
+/// Members go in the order that this needs: what answers packets ends before the host.
 struct OfflineHost {
     std::unique_ptr<Host> host;
+    EventLoop loop;                       ///< where what is learnt would go
+    std::unique_ptr<SlowPath> slow_path;  ///< null without mailboxes; has no thread
+    std::unique_ptr<Services> services;
     OfflinePipeline offline;         ///< names and errors; its pipeline has been published
     std::vector<OfflinePort> ports;  ///< as opened
     PortId port_id(const std::string& name) const;
     std::string port_name(PortId id) const;
     std::string logical_port_name(uint32_t datapath_key, uint32_t port_key) const;
+    /// Turns worker 0 and the slow path until neither has anything left to do. Nothing is learnt:
+    /// the Southbound is a file.
+    void settle(int64_t now_ms);
 };
 
 /// Starts EAL, opens the ports, builds and publishes the pipeline. VIFs that the file binds to the

@@ -147,11 +147,8 @@ public:
             return injected.error().with_context(
                 fmt::format("{} packet {}", frame.port, frame.number));
         }
-        host_.host->rcu().online(0);
         worker.set_time(frame.time_us * (rte_get_tsc_hz() / 1000000));
-        while (worker.run_once() != 0) {
-        }
-        host_.host->rcu().offline(0);
+        host_.settle(static_cast<int64_t>(frame.time_us / 1000));
         report(frame, collect(frame.time_us), before);
         return {};
     }
@@ -261,7 +258,6 @@ Result<void> replay(int argc, char** argv) {
                      [](const Frame& a, const Frame& b) { return a.time_us < b.time_us; });
     HostConfig config;
     config.manual_clock = true;
-    config.mailboxes = false;
     config.hash_seed = 1;
     config.mbufs = 8191;
     config.cache_entries = o->no_cache ? 0 : 4096;

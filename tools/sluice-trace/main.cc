@@ -124,17 +124,14 @@ Result<void> trace_packet(const TraceOptions& o, OfflineHost& host) {
     }
     Trace trace;
     Worker& worker = host.host->worker(0);
-    host.host->rcu().online(0);
     worker.set_trace(&trace);
-    while (worker.run_once() != 0) {
-    }
+    host.settle(0);
     worker.set_trace(nullptr);
     DescribeStyle style;
     style.colour = isatty(STDOUT_FILENO) != 0;
     for (const std::string& line : describe(trace, host, style)) {
         fmt::print("{}\n", line);
     }
-    host.host->rcu().offline(0);
     return {};
 }
 
@@ -169,7 +166,6 @@ Result<void> run(int argc, char** argv) {
     }
     HostConfig config;
     config.manual_clock = true;
-    config.mailboxes = false;
     config.hash_seed = 1;
     config.mbufs = 2047;
     config.cache_entries = 0;
