@@ -47,6 +47,27 @@ uint32_t u32(const Datum& datum) {
     return static_cast<uint32_t>(datum.integer());
 }
 
+/// What the slow path watches, and what it found.
+void add_watching_tables(std::vector<ovsdb::TableSpec>* out) {
+    std::vector<ovsdb::TableSpec>& specs = *out;
+    specs[kIpMulticast] = {
+        "IP_Multicast",
+        {"datapath", "enabled", "querier", "eth_src", "ip4_src", "ip6_src", "table_size",
+         "idle_timeout", "query_interval", "query_max_resp", "seq_no"},
+        {}};
+    specs[kIgmpGroup] = {"IGMP_Group", {"address", "datapath", "chassis", "ports", "protocol"}, {}};
+    specs[kServiceMonitor] = {"Service_Monitor",
+                              {"ip", "protocol", "port", "logical_port", "src_mac", "src_ip",
+                               "status", "options", "type"},
+                              {}};
+    specs[kControllerEvent] = {
+        "Controller_Event", {"event_type", "event_info", "chassis", "seq_num"}, {}};
+    specs[kBfd] = {"BFD",
+                   {"src_port", "disc", "logical_port", "dst_ip", "min_tx", "min_rx", "detect_mult",
+                    "status", "chassis_name"},
+                   {}};
+}
+
 }  // namespace
 
 const std::string& get(const StringMap& map, std::string_view key) {
@@ -117,11 +138,11 @@ std::vector<ovsdb::TableSpec> table_specs() {
                             "nat_addresses"},
                            {}};
     specs[kMulticastGroup] = {"Multicast_Group", {"datapath", "name", "tunnel_key", "ports"}, {}};
-    specs[kLogicalFlow] = {"Logical_Flow",
-                           {"logical_datapath", "logical_dp_group", "pipeline", "table_id",
-                            "priority", "match", "actions", "external_ids", "controller_meter",
-                            "tags"},
-                           {}};
+    specs[kLogicalFlow] = {
+        "Logical_Flow",
+        {"logical_datapath", "logical_dp_group", "pipeline", "table_id", "priority", "match",
+         "actions", "external_ids", "controller_meter", "tags"},
+        {}};
     specs[kDpGroup] = {"Logical_DP_Group", {"datapaths"}, {}};
     specs[kAddressSet] = {"Address_Set", {"name", "addresses"}, {}};
     specs[kPortGroup] = {"Port_Group", {"name", "ports"}, {}};
@@ -144,22 +165,7 @@ std::vector<ovsdb::TableSpec> table_specs() {
     specs[kDhcpOptions] = {"DHCP_Options", {"name", "code", "type"}, {}};
     specs[kDhcp6Options] = {"DHCPv6_Options", {"name", "code", "type"}, {}};
     specs[kDns] = {"DNS", {"records", "datapaths", "options", "external_ids"}, {}};
-    specs[kIpMulticast] = {
-        "IP_Multicast",
-        {"datapath", "enabled", "querier", "eth_src", "ip4_src", "ip6_src", "table_size",
-         "idle_timeout", "query_interval", "query_max_resp", "seq_no"},
-        {}};
-    specs[kIgmpGroup] = {"IGMP_Group", {"address", "datapath", "chassis", "ports", "protocol"}, {}};
-    specs[kServiceMonitor] = {"Service_Monitor",
-                              {"ip", "protocol", "port", "logical_port", "src_mac", "src_ip",
-                               "status", "options", "type"},
-                              {}};
-    specs[kControllerEvent] = {
-        "Controller_Event", {"event_type", "event_info", "chassis", "seq_num"}, {}};
-    specs[kBfd] = {"BFD",
-                   {"src_port", "disc", "logical_port", "dst_ip", "min_tx", "min_rx", "detect_mult",
-                    "status", "chassis_name"},
-                   {}};
+    add_watching_tables(&specs);
     return specs;
 }
 
