@@ -24,9 +24,12 @@ using Verdict = FragTable::Verdict;
 Bytes whole_udp(size_t payload, bool is_v6) {
     PacketBuilder b = PacketBuilder().eth(1, 2);
     is_v6 ? b.ip6(ip6(0xfd00, 1), ip6(0xfd00, 2)) : b.ip4(ip(10, 0, 0, 1), ip(10, 0, 0, 2));
-    Bytes frame = b.udp(1000, 53).payload(payload);
-    frame.erase(frame.begin(), frame.begin() + (is_v6 ? 54 : 34));
-    return frame;
+    const Bytes frame = b.udp(1000, 53).payload(payload);
+    Bytes l4;
+    for (size_t i = is_v6 ? 54 : 34; i < frame.size(); ++i) {
+        l4.push_back(frame[i]);
+    }
+    return l4;
 }
 /// Bytes [start, end) of `l4` as a fragment.
 Bytes cut(const Bytes& l4, size_t start, size_t end, uint16_t id, bool is_v6, bool more) {
