@@ -232,10 +232,13 @@ void Walker<kTrace>::ask(const CtRequest& request, CtTrail* trail) {
     Conntrack& table = *env_.conntrack;
     PacketFacts changed;
     const PacketFacts* facts = &packet_facts();
-    if (f_.made || trail->inner_changed) {
+    const bool has_type = is_icmp(f_.s) && has_own_ports();
+    const bool new_type = has_type && (f_.s.w[kSlotL4Src] != facts->icmp_type ||
+                                       f_.s.w[kSlotL4Dst] != facts->icmp_code);
+    if (trail->inner_changed || new_type) {
         changed = *facts;
         changed.inner = trail->inner;
-        if (f_.made && is_icmp(f_.s)) {
+        if (new_type) {  // a flow has made it the answer, or a transform left it to its block
             changed.icmp_type = static_cast<uint8_t>(f_.s.w[kSlotL4Src]);
             changed.icmp_code = static_cast<uint8_t>(f_.s.w[kSlotL4Dst]);
         }

@@ -73,6 +73,23 @@ TEST_CASE("TCP in an ICMP error, whole or cut before its checksum", "[ct][icmp]"
     }
 }
 
+TEST_CASE("conntrack sees the type that a flow has written", "[ct][icmp]") {
+    // A router answers an echo in the pipeline; an answer opens no connection, so nothing is
+    // translated.
+    CtNet net(false);
+    const CtCommitArgs nat = nat_to(CtNat::kSrc, kPublic);
+    net.rule(0, {},
+             {op(Op::kExchange, kSlotIp4Src, kSlotIp4Dst, 0, 0, 32), load(kSlotL4Src, 0, 0xff),
+              ct_commit(CtZone::kSnat, true, nat), next(kIngress, 1)});
+    net.cross(1);
+    net.publish();
+    const auto echo = [](uint32_t src, uint32_t dst, uint8_t type) {
+        return PacketBuilder().eth(1, 2).ip4(src, dst).icmp(type, 0).payload(8).bytes();
+    };
+    CHECK(net.pass(0, echo(kA, kB, 8)) == std::vector<Bytes>{echo(kB, kA, 0)});
+    CHECK(net.lab.conntrack->stats().used == 0);
+}
+
 TEST_CASE("an ICMPv6 error is translated with what it quotes", "[ct][icmp]") {
     CtNet net(false);
     CtCommitArgs nat = nat_to(CtNat::kSrc, 9);
