@@ -71,7 +71,7 @@ struct ControlOptions {
     bool legacy_geneve_tx = false;  ///< send the option form of class 0xffff type 0
     /// Where conntrack zones are remembered without a local database; "": nowhere.
     std::string zones_file;
-    bool kernel_underlay = true;    ///< follow addresses, routes and neighbours by netlink
+    bool kernel_underlay = true;  ///< follow addresses, routes and neighbours by netlink
 };
 
 /// What has to be resolved on an underlay port now: a next hop, or one that is due for refresh.

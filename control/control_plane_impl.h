@@ -113,8 +113,8 @@ struct ControlPlane::Impl {
     std::set<std::string> told_problems;
 
     bool are_zones_restored = false;
-    bool was_complete = false;   ///< at the end of the round before
-    sb::StringMap kept_zones;    ///< in options.zones_file
+    bool was_complete = false;  ///< at the end of the round before
+    sb::StringMap kept_zones;   ///< in options.zones_file
     std::map<uint16_t, uint32_t> zone_limits;
 
     bool is_scheduled = false;

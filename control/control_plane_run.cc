@@ -333,8 +333,8 @@ void ControlPlane::Impl::watch() {
     for (size_t i = 0; bridge && i < contents()->collectors.size(); ++i) {
         const vswitch::Collectors& set = contents()->collectors[i];
         if (set.bridge == bridge->uuid) {
-            config.collectors.push_back({set.id, set.targets, set.active_timeout_s, set.max_flows,
-                                         set.virtual_obs_id});
+            config.collectors.push_back(
+                {set.id, set.targets, set.active_timeout_s, set.max_flows, set.virtual_obs_id});
         }
     }
     std::sort(config.collectors.begin(), config.collectors.end(),
@@ -364,9 +364,9 @@ void ControlPlane::Impl::announce() {
         known.insert(announcing->garps[i].name);
     }
     for (const announce::GarpConfig& garp : config.garps) {
-        for (const chassis::LocalLesson& lesson :
-             known.contains(garp.name) ? std::vector<chassis::LocalLesson>()
-                                       : chassis::lessons_of(mirror, garp)) {
+        for (const chassis::LocalLesson& lesson : known.contains(garp.name)
+                                                      ? std::vector<chassis::LocalLesson>()
+                                                      : chassis::lessons_of(mirror, garp)) {
             learning->learn_mac(lesson.datapath, lesson.port, physical::to_address(lesson.ip),
                                 lesson.mac);
         }

@@ -20,10 +20,10 @@ bool contains(const std::vector<Uuid>& list, const Uuid& uuid) {
 
 /// Rows that differ only in which datapaths they serve compile to the same.
 bool says_the_same(const sb::LogicalFlow& a, const sb::LogicalFlow& b) {
-    return &a == &b || (a.egress == b.egress && a.table == b.table && a.priority == b.priority &&
-                        *a.match == *b.match && *a.actions == *b.actions &&
-                        a.by_connection == b.by_connection &&
-                        a.controller_meter == b.controller_meter);
+    return &a == &b ||
+           (a.egress == b.egress && a.table == b.table && a.priority == b.priority &&
+            *a.match == *b.match && *a.actions == *b.actions &&
+            a.by_connection == b.by_connection && a.controller_meter == b.controller_meter);
 }
 
 }  // namespace

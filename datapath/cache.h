@@ -34,10 +34,10 @@ struct alignas(64) CacheEntry {
 
     uint8_t key[64];  ///< masked
     uint64_t context;
-    uint64_t checked;  ///< pipeline sequence it was last found good for
-    uint64_t born;     ///< pipeline sequence it was made under
-    uint64_t packets;  ///< not yet credited
-    uint64_t bytes;    ///< not yet credited
+    uint64_t checked;   ///< pipeline sequence it was last found good for
+    uint64_t born;      ///< pipeline sequence it was made under
+    uint64_t packets;   ///< not yet credited
+    uint64_t bytes;     ///< not yet credited
     uint64_t* program;  ///< the CtSteps, then the words
     uint32_t* flows;
     uint32_t n_words;

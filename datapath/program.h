@@ -27,25 +27,25 @@ enum class Act : uint8_t {
     // Sections begin with b: the meters they stand behind (bits), d: how many words follow.
     kPacketSection,  ///< a: 1 in place
     kSideSection,
-    kSet,            ///< a: Target, value in the low 48 bits
-    kSetMasked,      ///< same, then a word with the mask
-    kSet16,          ///< a: Target of 16 bytes, then two words
-    kSet16Masked,    ///< same, then two mask words
-    kTransform,      ///< a: Transform
-    kIcmpId,         ///< d: identifier of an ICMP echo
-    kInnerNat,       ///< a: 1 IPv6, d: ports << 16 (or ICMP identifiers) of the packet that an ICMP
-                     ///< error quotes; then its addresses: two words source, two destination
-    kPushVlan,       ///< low 16 bits: TCI; sets the VID when the frame has a tag already
-    kEncap,          ///< d: tunnel index; then a word datapath << 32 | inport << 16 | outport
-    kQueue,          ///< d: queue of the output port
-    kMeter,          ///< a: number of the meter, d: rate kbit/s, then flow << 32 | burst kbit, then
-                     ///< datapath << 32 | inport, then length of the packet or 0: as received
-    kOutput,         ///< b: PortId
-    kDrop,           ///< a: Drop, d: flow; then a word datapath << 32 | inport
-    kPunt,           ///< a: PuntReason, b: meter index + 1 or 0, d: PuntArgs id; then flow << 32 |
-                     ///< copy << 31 | side << 24 | table << 16 | slot << 8 | bit, then kLogicalSlots / 2 words.
-                     ///< Ends the section: the slow path gets the packet
-    kMessage,        ///< a: Message::Kind; then datapath << 32 | port, flow, mac, two words of IP
+    kSet,          ///< a: Target, value in the low 48 bits
+    kSetMasked,    ///< same, then a word with the mask
+    kSet16,        ///< a: Target of 16 bytes, then two words
+    kSet16Masked,  ///< same, then two mask words
+    kTransform,    ///< a: Transform
+    kIcmpId,       ///< d: identifier of an ICMP echo
+    kInnerNat,     ///< a: 1 IPv6, d: ports << 16 (or ICMP identifiers) of the packet that an ICMP
+                   ///< error quotes; then its addresses: two words source, two destination
+    kPushVlan,     ///< low 16 bits: TCI; sets the VID when the frame has a tag already
+    kEncap,        ///< d: tunnel index; then a word datapath << 32 | inport << 16 | outport
+    kQueue,        ///< d: queue of the output port
+    kMeter,        ///< a: number of the meter, d: rate kbit/s, then flow << 32 | burst kbit, then
+                   ///< datapath << 32 | inport, then length of the packet or 0: as received
+    kOutput,       ///< b: PortId
+    kDrop,         ///< a: Drop, d: flow; then a word datapath << 32 | inport
+    kPunt,         ///< a: PuntReason, b: meter index + 1 or 0, d: PuntArgs id; then flow << 32 |
+    ///< copy << 31 | side << 24 | table << 16 | slot << 8 | bit, then kLogicalSlots / 2 words.
+    ///< Ends the section: the slow path gets the packet
+    kMessage,  ///< a: Message::Kind; then datapath << 32 | port, flow, mac, two words of IP
 };
 
 /// What kSet writes: a field of the frame, or all the bytes a header field takes.
@@ -67,9 +67,9 @@ enum class Target : uint8_t {
     kArpTha,
     kNdSll,
     kNdTll,
-    kIcmpMtu,         ///< of "fragmentation needed" or "packet too big"; nothing in other packets
-    kIcmpInnerIp4Src, ///< source of the IPv4 packet that an ICMPv4 error quotes; same
-    kIp6Src,  ///< the first of 16 bytes
+    kIcmpMtu,          ///< of "fragmentation needed" or "packet too big"; nothing in other packets
+    kIcmpInnerIp4Src,  ///< source of the IPv4 packet that an ICMPv4 error quotes; same
+    kIp6Src,           ///< the first of 16 bytes
     kIp6Dst,
     kNdTarget,
 };

@@ -33,14 +33,14 @@ struct Frame {
     State s;
     uint32_t written[kHeaderSlots];  ///< bits of header slots that an action set
     const Datapath* datapath;
-    uint32_t n_prefix;    ///< words of Walker::prefix in force
-    uint32_t queue;       ///< set_queue, kNoQueue
+    uint32_t n_prefix;        ///< words of Walker::prefix in force
+    uint32_t queue;           ///< set_queue, kNoQueue
     const CtTrail* ct;        ///< what conntrack has made of the packet; null: nothing
     const PacketFacts* made;  ///< of a packet that a transform made; null: it came in
     uint16_t ct_depth;        ///< trails in use up to here
     uint8_t n_made;           ///< facts made up to here
-    uint16_t reentries;  ///< patch ports crossed on this path
-    uint8_t n_meters;    ///< set_meter() passed on this path: what follows stands behind them
+    uint16_t reentries;       ///< patch ports crossed on this path
+    uint8_t n_meters;         ///< set_meter() passed on this path: what follows stands behind them
 
     static constexpr uint32_t kNoQueue = 0xffffffffu;
     static constexpr unsigned kMaxMeters = 16;  ///< more share the last number
@@ -84,8 +84,8 @@ void emit_meter(const Instr& instr, uint32_t flow, Frame* frame, ProgramBuffer* 
 void lookup(const Frame& frame, const Instr& instr, Frame* result);
 
 // transform_state.cc
-/// Makes the State that of the packet which replaces the current one. False: it is not a packet that
-/// the action answers, nothing is made.
+/// Makes the State that of the packet which replaces the current one. False: it is not a packet
+/// that the action answers, nothing is made.
 bool transform_state(Transform what, Frame* frame);
 /// What conntrack is to know of the new packet: `before` is the State that was replaced, `old` its
 /// facts. Type and code of an ICMP error are the State's by the time that somebody asks.
@@ -109,8 +109,8 @@ public:
 
 private:
     static constexpr unsigned kMaxTotalReentries = 1u << 16;  ///< of all copies of one packet
-    static constexpr unsigned kMaxTrails = 64;  ///< conntrack steps of one path
-    static constexpr unsigned kMaxMade = 4;     ///< transforms of one path that conntrack sees
+    static constexpr unsigned kMaxTrails = 64;                ///< conntrack steps of one path
+    static constexpr unsigned kMaxMade = 4;  ///< transforms of one path that conntrack sees
     static constexpr unsigned kCtWords = kSlotEthSrc - kSlotCtState;
 
     // walk.cc

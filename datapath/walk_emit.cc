@@ -114,8 +114,8 @@ uint32_t append_set128(const Frame& f, Target target, unsigned slot, uint64_t* w
     return 5;
 }
 
-/// Translations of what State has no words for; later fragments stay. The quoted packet comes last: after it all checksums
-/// are made anew.
+/// Translations of what State has no words for; later fragments stay. The quoted packet comes last:
+/// after it all checksums are made anew.
 uint32_t append_trail(const CtTrail& ct, uint64_t* words) {
     uint32_t n = 0;
     if (ct.ports_changed) {
@@ -127,8 +127,7 @@ uint32_t append_trail(const CtTrail& ct, uint64_t* words) {
     }
     if (ct.inner_changed) {
         const CtTuple& t = ct.inner;
-        words[n++] = act::word(Act::kInnerNat, t.is_v6, 0,
-                               uint32_t{t.src_port} << 16 | t.dst_port);
+        words[n++] = act::word(Act::kInnerNat, t.is_v6, 0, uint32_t{t.src_port} << 16 | t.dst_port);
         for (const uint32_t* ip : {t.src, t.dst}) {
             words[n++] = wire_pair(ip[0], ip[1]);
             words[n++] = wire_pair(ip[2], ip[3]);
@@ -209,8 +208,8 @@ void emit_punt(const Frame& f, const Prefix& prefix, const PuntPlace& place, con
     begin_packet(f, prefix, out);
     out->put(act::word(Act::kPunt, i.a, static_cast<uint16_t>(meter), i.d));
     out->put(uint64_t{flow} << 32 | uint32_t{i.b == kPuntCopies} << 31 |
-             uint32_t{place.side} << 24 | uint32_t{place.table} << 16 |
-             uint32_t{place.slot} << 8 | place.bit);
+             uint32_t{place.side} << 24 | uint32_t{place.table} << 16 | uint32_t{place.slot} << 8 |
+             place.bit);
     static_assert(kLogicalSlots % 2 == 0);
     for (unsigned slot = 0; slot < kLogicalSlots; slot += 2) {
         out->put(uint64_t{f.s.w[slot + 1]} << 32 | f.s.w[slot]);

@@ -39,12 +39,12 @@ struct WorkerConfig {
     const Published<PortTable>* ports = nullptr;
     Mailbox* mailbox = nullptr;  ///< null: punts and messages are dropped and counted
     WorkerCounters* counters = nullptr;
-    rte_mempool* copy_pool = nullptr;  ///< for multicast copies; private size kMbufPrivSize
-    uint32_t cache_entries = 65536;    ///< 0: no flow cache
-    Conntrack* conntrack = nullptr;    ///< null: conntrack steps drop with no_conntrack
+    rte_mempool* copy_pool = nullptr;    ///< for multicast copies; private size kMbufPrivSize
+    uint32_t cache_entries = 65536;      ///< 0: no flow cache
+    Conntrack* conntrack = nullptr;      ///< null: conntrack steps drop with no_conntrack
     SharedMemories* memories = nullptr;  ///< of all workers; null: the worker has its own
-    uint64_t hash_seed = 0;            ///< random per process, the same for all its workers
-    bool manual_clock = false;         ///< time stands still but for set_time()
+    uint64_t hash_seed = 0;              ///< random per process, the same for all its workers
+    bool manual_clock = false;           ///< time stands still but for set_time()
     /// Milliseconds by which connections see the time pass earlier than it does (tests); any thread
     /// writes. Null: 0.
     const std::atomic<uint64_t>* skipped_ms = nullptr;

@@ -56,55 +56,9 @@ void forget_field(const Instr& i, Known* known) {
     }
 }
 
-/// Instructions that only write State.
-void step(const Instr& i, bool port_security, Known* known) {
+/// What asks the connection table and the memories beside it, or the slow path.
+void step_stateful(const Instr& i, Known* known) {
     switch (i.op) {
-    case Op::kLoad:
-        known->set(i.a, i.e, i.d);
-        written(i.a, known);
-        break;
-    case Op::kMove: {
-        const Known before = *known;
-        copy_bits(before, i.b, i.d, known, i.a, i.c, i.e);
-        written(i.a, known);
-        break;
-    }
-    case Op::kExchange: {
-        const Known before = *known;
-        copy_bits(before, i.b, i.d, known, i.a, i.c, i.e);
-        copy_bits(before, i.a, i.c, known, i.b, i.d, i.e);
-        written(i.a, known);
-        written(i.b, known);
-        break;
-    }
-    case Op::kPop:
-    case Op::kSelect:
-        known->forget(i.a, word_mask(i.c, i.e));
-        written(i.a, known);
-        break;
-    case Op::kDecTtl: known->forget(kSlotIpTtl, ~0u); break;
-    case Op::kGetArp:
-    case Op::kGetNd:
-        known->forget(kSlotEthDst, ~0u);
-        known->forget(kSlotEthDst + 1, ~0u);
-        break;
-    case Op::kGetFdb:
-        known->forget(i.a, ~0u);
-        written(i.a, known);
-        break;
-    case Op::kLookupArp:
-    case Op::kLookupNd:
-    case Op::kLookupArpIp:
-    case Op::kLookupNdIp:
-    case Op::kLookupFdb:
-    case Op::kCheckPktLarger: known->forget(i.e, 1u << i.f); break;
-    case Op::kCheckInPortSec:
-    case Op::kCheckOutPortSec:
-        known->forget(i.e, 1u << i.f);
-        if (!port_security) {
-            known->set(i.e, 1u << i.f, 0);
-        }
-        break;
     case Op::kCtClear:
         for (unsigned slot = kSlotCtState; slot < kSlotEthSrc; ++slot) {
             known->set(slot, ~0u, 0);
@@ -144,22 +98,67 @@ void step(const Instr& i, bool port_security, Known* known) {
             known->forget(i.e, 1u << i.f);
         }
         break;
-    case Op::kNext:
-    case Op::kOutput:
-    case Op::kPush:
-    case Op::kClone:
-    case Op::kTransform:
-    case Op::kPutArp:
-    case Op::kPutNd:
-    case Op::kPutFdb:
-    case Op::kSetQueue:
-    case Op::kSetMeter:
-    case Op::kCommitLbAff:
-    case Op::kCommitEcmpNh:
-    case Op::kFloodRemote:
-    case Op::kBuffer:
-    case Op::kMacCacheUse:
-    case Op::kDrop: break;
+    default: break;  // the others write nothing
+    }
+}
+
+/// What looks something up in what is published.
+void step_lookup(const Instr& i, bool port_security, Known* known) {
+    switch (i.op) {
+    case Op::kGetArp:
+    case Op::kGetNd:
+        known->forget(kSlotEthDst, ~0u);
+        known->forget(kSlotEthDst + 1, ~0u);
+        break;
+    case Op::kGetFdb:
+        known->forget(i.a, ~0u);
+        written(i.a, known);
+        break;
+    case Op::kLookupArp:
+    case Op::kLookupNd:
+    case Op::kLookupArpIp:
+    case Op::kLookupNdIp:
+    case Op::kLookupFdb:
+    case Op::kCheckPktLarger: known->forget(i.e, 1u << i.f); break;
+    case Op::kCheckInPortSec:
+    case Op::kCheckOutPortSec:
+        known->forget(i.e, 1u << i.f);
+        if (!port_security) {
+            known->set(i.e, 1u << i.f, 0);
+        }
+        break;
+    default: step_stateful(i, known); break;
+    }
+}
+
+/// Instructions that only write State.
+void step(const Instr& i, bool port_security, Known* known) {
+    switch (i.op) {
+    case Op::kLoad:
+        known->set(i.a, i.e, i.d);
+        written(i.a, known);
+        break;
+    case Op::kMove: {
+        const Known before = *known;
+        copy_bits(before, i.b, i.d, known, i.a, i.c, i.e);
+        written(i.a, known);
+        break;
+    }
+    case Op::kExchange: {
+        const Known before = *known;
+        copy_bits(before, i.b, i.d, known, i.a, i.c, i.e);
+        copy_bits(before, i.a, i.c, known, i.b, i.d, i.e);
+        written(i.a, known);
+        written(i.b, known);
+        break;
+    }
+    case Op::kPop:
+    case Op::kSelect:
+        known->forget(i.a, word_mask(i.c, i.e));
+        written(i.a, known);
+        break;
+    case Op::kDecTtl: known->forget(kSlotIpTtl, ~0u); break;
+    default: step_lookup(i, port_security, known); break;
     }
 }
 

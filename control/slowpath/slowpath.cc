@@ -57,8 +57,8 @@ Learned learned_of(const Message& m) {
     switch (m.kind) {
     case Message::Kind::kPutArp:
     case Message::Kind::kMacUse4:
-        out.kind = m.kind == Message::Kind::kPutArp ? Learned::Kind::kPutArp
-                                                    : Learned::Kind::kMacUse4;
+        out.kind =
+            m.kind == Message::Kind::kPutArp ? Learned::Kind::kPutArp : Learned::Kind::kMacUse4;
         out.ip4 = Ip4{uint32_t{m.ip[0]} << 24 | uint32_t{m.ip[1]} << 16 | uint32_t{m.ip[2]} << 8 |
                       m.ip[3]};
         break;

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The local Open_vSwitch database: what it asks of us, and what we report back.
 //
-// Reads Open_vSwitch, Bridge, Port, Interface, SSL and where samples go. Writes what ovs-vswitchd would: state and
-// statistics of interfaces, cur_cfg once a configuration is in force (so that ovs-vsctl returns),
-// and what ovn-controller would: the integration bridge when it is missing, external_ids
-// ovn-installed. Only differences from what was written last are sent; after a reconnect all of it
-// again, because the server forgets ephemeral columns.
-// Threads: control.
+// Reads Open_vSwitch, Bridge, Port, Interface, SSL and where samples go. Writes what ovs-vswitchd
+// would: state and statistics of interfaces, cur_cfg once a configuration is in force (so that
+// ovs-vsctl returns), and what ovn-controller would: the integration bridge when it is missing,
+// external_ids ovn-installed. Only differences from what was written last are sent; after a
+// reconnect all of it again, because the server forgets ephemeral columns. Threads: control.
 #pragma once
 
 #include <functional>

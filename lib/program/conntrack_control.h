@@ -12,8 +12,8 @@
 
 namespace sluice {
 
-/// Every condition given must hold. Tuples are of the original direction before NAT; addresses as in
-/// lib/program/ct_args.h.
+/// Every condition given must hold. Tuples are of the original direction before NAT; addresses as
+/// in lib/program/ct_args.h.
 struct CtFilter {
     struct Address {
         bool is_v6;
@@ -41,9 +41,9 @@ struct CtEntry {
     uint16_t reply_src_port, reply_dst_port;
     uint32_t mark;
     uint32_t label[4];
-    const char* state;     ///< ESTABLISHED, SYN_SENT ... as `ovs-appctl dpctl/dump-conntrack` says
-    uint32_t timeout_s;    ///< left
-    uint64_t packets[2];   ///< original, reply
+    const char* state;    ///< ESTABLISHED, SYN_SENT ... as `ovs-appctl dpctl/dump-conntrack` says
+    uint32_t timeout_s;   ///< left
+    uint64_t packets[2];  ///< original, reply
     uint64_t bytes[2];
 };
 
@@ -53,16 +53,16 @@ struct CtStats {
     uint64_t created = 0;
     uint64_t expired = 0;
     uint64_t flushed = 0;
-    uint64_t evicted = 0;          ///< unanswered ones that gave way
+    uint64_t evicted = 0;  ///< unanswered ones that gave way
     uint64_t refused_full = 0;
     uint64_t refused_limit = 0;
     uint64_t nat_exhausted = 0;
-    uint64_t invalid = 0;          ///< packets judged invalid
-    uint64_t out_of_window = 0;    ///< of these: TCP outside its window
+    uint64_t invalid = 0;        ///< packets judged invalid
+    uint64_t out_of_window = 0;  ///< of these: TCP outside its window
     uint64_t bad_checksum = 0;
     uint64_t longest_chain = 0;
     uint64_t memory_bytes = 0;
-    uint32_t fragments = 0;        ///< held now
+    uint32_t fragments = 0;  ///< held now
     uint32_t fragment_bytes = 0;
     uint64_t fragments_timed_out = 0;
     uint64_t fragments_refused = 0;  ///< memory bound or limit per packet reached

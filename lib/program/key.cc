@@ -118,7 +118,8 @@ void expand_key(const PacketKey& key, State* state) {
     w[kSlotIpTtl] = key.ip_ttl;
     w[kSlotIpDscp] = key.ip_tos;
     w[kSlotIpFrag] = key.ip_frag;
-    // Flows see no ports in any fragment, the first one included, as in Open vSwitch ("frag normal").
+    // Flows see no ports in any fragment, the first one included, as in Open vSwitch ("frag
+    // normal").
     w[kSlotL4Src] = key.ip_frag ? 0 : ntohs(key.l4_src);
     w[kSlotL4Dst] = key.ip_frag ? 0 : ntohs(key.l4_dst);
     w[kSlotTcpFlags] = ntohs(key.tcp_flags);

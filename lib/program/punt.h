@@ -61,13 +61,13 @@ struct PuntMeta {
 
 /// How a worker treats a packet that the slow path injects.
 enum class InjectKind : uint8_t {
-    kToPort,    ///< transmit on `port` as it is
-    kFromPort,  ///< as if received on `port` (tests, dummy ports)
-    kIngress,   ///< run the ingress pipeline of (datapath, inport)
-    kOutput,    ///< run the output stage with (datapath, inport, outport)
+    kToPort,       ///< transmit on `port` as it is
+    kFromPort,     ///< as if received on `port` (tests, dummy ports)
+    kIngress,      ///< run the ingress pipeline of (datapath, inport)
+    kOutput,       ///< run the output stage with (datapath, inport, outport)
     kOutputLocal,  ///< same, but only what the output stage delivers on this chassis
-    kEgress,    ///< run the egress pipeline of local outport: no remote copies, no loopback check
-    kResume,    ///< go on in (side, table) with all logical words: the answer to a punt
+    kEgress,  ///< run the egress pipeline of local outport: no remote copies, no loopback check
+    kResume,  ///< go on in (side, table) with all logical words: the answer to a punt
 };
 
 }  // namespace sluice

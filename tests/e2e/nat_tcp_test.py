@@ -24,8 +24,10 @@ NORTHBOUND = '''
 lr-add gw -- set Logical_Router gw options:chassis=hv1
 ls-add in -- ls-add out
 lrp-add gw gw-in 40:44:00:00:00:fe 10.0.0.254/24 -- lrp-add gw gw-out 40:44:00:00:01:fe 172.16.0.254/24
-lsp-add in in-gw -- lsp-set-type in-gw router -- lsp-set-addresses in-gw router -- lsp-set-options in-gw router-port=gw-in
-lsp-add out out-gw -- lsp-set-type out-gw router -- lsp-set-addresses out-gw router -- lsp-set-options out-gw router-port=gw-out
+lsp-add in in-gw -- lsp-set-type in-gw router -- lsp-set-addresses in-gw router
+lsp-set-options in-gw router-port=gw-in
+lsp-add out out-gw -- lsp-set-type out-gw router -- lsp-set-addresses out-gw router
+lsp-set-options out-gw router-port=gw-out
 lsp-add in in1 -- lsp-set-addresses in1 "40:44:00:00:00:01 10.0.0.11"
 lsp-add in in2 -- lsp-set-addresses in2 "40:44:00:00:00:02 10.0.0.12"
 lsp-add out out1 -- lsp-set-addresses out1 "40:44:00:00:01:01 172.16.0.11"

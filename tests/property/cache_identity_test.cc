@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The flow cache changes nothing but speed: random pipelines, random packets and random publishes
-// give the same frames, counters and connections without a cache, with one, and with one far too small.
+// give the same frames, counters and connections without a cache, with one, and with one far too
+// small.
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdlib>
@@ -287,7 +288,9 @@ public:
         switch (below(8)) {
         case 0:
             b.tcp(static_cast<uint16_t>(below(4)), static_cast<uint16_t>(below(4)),
-                  chance(70) ? 0x10 : chance(50) ? 2 : 1);
+                  chance(70)   ? 0x10
+                  : chance(50) ? 2
+                               : 1);
             break;
         case 1:
             if (v6) {

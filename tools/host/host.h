@@ -34,10 +34,10 @@ struct HostConfig {
     uint32_t cache_entries = 65536;
     unsigned idle_sleep_us = 50;
     bool manual_clock = false;
-    uint64_t hash_seed = 0;  ///< 0: random
+    uint64_t hash_seed = 0;           ///< 0: random
     uint32_t connections = 1u << 20;  ///< that conntrack can hold; 0: no conntrack
     uint32_t fragments_kb = 16384;    ///< of packet buffers that may wait for the rest of a packet
-    bool mailboxes = true;   ///< false: punts and messages are dropped and counted
+    bool mailboxes = true;            ///< false: punts and messages are dropped and counted
 };
 
 class Host {

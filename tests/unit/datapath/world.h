@@ -108,8 +108,8 @@ private:
 /// What the bits that a rule's tests and code look at are.
 SlotMask reads_of(const Row& row);
 
-/// A worker on in-memory ports: frames sent to port i are in sent[i]. Its connection table is small,
-/// takes fragments of any size, and is the same in every Lab that sees the same packets.
+/// A worker on in-memory ports: frames sent to port i are in sent[i]. Its connection table is
+/// small, takes fragments of any size, and is the same in every Lab that sees the same packets.
 class Lab {
 public:
     explicit Lab(uint32_t cache_entries = 1024, unsigned n_ports = 8, uint16_t mtu = 1500);
