@@ -176,6 +176,33 @@ TEST_CASE("fragments wait for each other and are translated alike", "[ct][fragme
     CHECK(net.lab.conntrack->stats().fragments == 0);
 }
 
+TEST_CASE("all fragments of a packet are told the same", "[ct][fragments]") {
+    CtNet net;
+    const CtCommitArgs plain;
+    net.rule(0, {}, {ct_next(CtZone::kDnat), next(kIngress, 1)});
+    net.rule(
+        1, {state_is(ct::kNew, ct::kNew)},
+        {ct_commit(CtZone::kDnat, false, plain), load(kSlotIpTtl, 33, 0xff), next(kIngress, 2)});
+    net.rule(1, {}, {load(kSlotIpTtl, 44, 0xff), next(kIngress, 2)});
+    net.cross(2);
+    net.publish();
+    const auto send = [&](uint8_t ttl) {
+        net.lab.send(0, cut(udp(kA, kB, 5, 6), 16));
+        const auto out = net.lab.take(1);
+        REQUIRE(out.size() == 3);
+        for (const Bytes& piece : out) {
+            CHECK(piece[22] == ttl);
+        }
+    };
+    send(33);
+    send(33);
+    CHECK(net.pass(1, udp(kB, kA, 6, 5)).size() == 1);
+    send(44);
+    uint64_t packets = 0;
+    net.lab.conntrack->dump({}, [&](const CtEntry& e) { packets += e.packets[0]; });
+    CHECK(packets == 3);  // datagrams, not fragments
+}
+
 TEST_CASE("fragments that never become whole go after a while", "[ct][fragments]") {
     Gateway net;
     const unsigned before = net.lab.in_use();

@@ -252,3 +252,16 @@ TEST_CASE("what the connection was made for", "[ct]") {
     CHECK(net.pass(0, udp(kA, ip(30, 0, 0, 1), 5, 80)) ==
           std::vector<Bytes>{udp(ip(30, 0, 0, 1), kB, 80, 99).ttl(17)});
 }
+
+TEST_CASE("two steps in one zone judge a packet once", "[ct]") {
+    CtNet net;
+    net.rule(0, {}, {ct_next(CtZone::kDnat), next(kIngress, 1)});
+    net.rule(1, {}, {ct_commit(CtZone::kDnat, true, kPlain), next(kIngress, 2)});
+    net.rule(2, {}, {ct_commit(CtZone::kDnat, false, kPlain), next(kIngress, 3)});
+    net.cross(3);
+    net.publish();
+    for (uint64_t i = 1; i < 5; ++i) {
+        CHECK(net.pass(0, udp(kA, kB, 5, 6)).size() == 1);
+        CHECK(packets_of(net.lab) == i);
+    }
+}
