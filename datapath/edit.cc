@@ -366,14 +366,9 @@ void pop_vlan(rte_mbuf* m, PacketKey* key) {
     uint8_t* data = rte_pktmbuf_mtod(m, uint8_t*);
     std::memmove(data + kVlanLen, data, 12);
     rte_pktmbuf_adj(m, kVlanLen);
-    const bool another = is_tag(get16(data + kVlanLen + 12));
+    // A second tag stays in the frame but is not seen, as behind a container's tag in Open vSwitch.
     key->vlan_tci = 0;
     key->kinds &= static_cast<uint8_t>(~kind::kVlan);
-    if (another && key->l2_len >= kEthLen + 2 * kVlanLen) {
-        key->vlan_tci =
-            __builtin_bswap16(static_cast<uint16_t>(get16(data + kVlanLen + 14) | kVlanPresent));
-        key->kinds |= kind::kVlan;
-    }
     key->l2_len = static_cast<uint8_t>(key->l2_len - kVlanLen);
     key->pkt_len -= kVlanLen;
     if (key->l4_ofs) {
