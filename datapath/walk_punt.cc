@@ -36,7 +36,8 @@ void Walker<kTrace>::buffer(const Instr& i) {
     punt.b = kPuntCopies;
     punt.c = i.a;
     out_.cacheable = false;
-    emit_punt(f_, prefix_, {}, punt, flow_, &out_);
+    const PuntPlace place{i.c, static_cast<uint8_t>(i.d), i.b, 0};
+    emit_punt(f_, prefix_, i.b ? place : PuntPlace{}, punt, flow_, &out_);
 }
 
 template bool Walker<false>::punt(const Instr*, const Instr*);

@@ -19,8 +19,18 @@ void ActionLowering::block(const lang::ActionList& list) {
         drop(Drop::k_logical_flow);
         return;
     }
-    for (const lang::Action& action : list.actions) {
-        std::visit([&](const auto& node) { lower(node); }, action.node);
+    for (size_t n = 0; n < list.actions.size(); ++n) {
+        const lang::ActionNode& node = list.actions[n].node;
+        const bool asks =
+            std::holds_alternative<lang::Arp>(node) || std::holds_alternative<lang::NdNs>(node);
+        held_next_ = asks && n + 1 < list.actions.size()
+                         ? std::get_if<lang::Next>(&list.actions[n + 1].node)
+                         : nullptr;
+        const bool waits = held_next_ != nullptr;
+        std::visit([&](const auto& one) { lower(one); }, node);
+        if (waits) {
+            return;  // the packet itself goes on when its next hop is known
+        }
     }
 }
 

@@ -63,7 +63,19 @@ void ActionLowering::check_resumes() {
 }
 
 void ActionLowering::buffered(Transform what, bool v6, const lang::ActionList& body) {
-    emit(Op::kBuffer).a = v6 ? 1 : 0;
+    Instr hold{Op::kBuffer};
+    hold.a = v6 ? 1 : 0;
+    if (held_next_ != nullptr) {
+        // Where a `next` of this flow would lead.
+        lower(*held_next_);
+        const Instr next = code_.instrs.back();
+        code_.instrs.pop_back();
+        hold.b = next.op == Op::kNext ? 1 : 0;
+        hold.c = next.a;
+        hold.d = next.d;
+        held_next_ = nullptr;
+    }
+    code_.instrs.push_back(hold);
     transform(what, body);
 }
 

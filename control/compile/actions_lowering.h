@@ -210,6 +210,7 @@ private:
     Code code_;
     DataLowering data_;
     std::optional<lang::Diagnostic> failed_;
+    const lang::Next* held_next_ = nullptr;  ///< after arp{} or nd_ns{}: where the packet goes on
     std::vector<std::pair<size_t, lang::Span>> resumes_;  ///< kPunt instructions that come back
 };
 

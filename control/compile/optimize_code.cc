@@ -298,6 +298,17 @@ void transfer(const Code& code, size_t begin, size_t end, const TransferContext&
             break;
         }
         case Op::kDrop: return;
+        case Op::kBuffer:
+            if (i.b != 0) {
+                Instr jump{Op::kNext};
+                jump.a = i.c;
+                jump.d = i.d;
+                Known held = known;
+                held.forget(kSlotEthDst, ~0u);
+                held.forget(kSlotEthDst + 1, ~0u);
+                add_jump(jump, held, out);
+            }
+            break;
         case Op::kCtCommit:  // the nested block writes the connection, not the packet
             step(i, context.port_security, &known);
             at += i.d;

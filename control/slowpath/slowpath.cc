@@ -273,7 +273,8 @@ void SlowPath::Impl::on_unresolved(const Punt& punt) {
 void SlowPath::Impl::send_resolved(const Pipeline& pipeline, int64_t now_ms) {
     for (HeldPackets::Packet& packet : held.ready(pipeline)) {
         Injection injection;
-        injection.kind = InjectKind::kOutput;
+        // Newer flows go on in a table of their own (kBuffer with a place), older ones are output.
+        injection.kind = packet.meta.result_slot ? InjectKind::kResume : InjectKind::kOutput;
         injection.frame = std::move(packet.frame);
         injection.resume = &packet.meta;
         self.send(injection, packet.worker);
