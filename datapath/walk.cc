@@ -201,7 +201,7 @@ const Instr* Walker<kTrace>::exec_call(const Instr* i, const Instr* end, unsigne
         }
         return i + 1;
     case Op::kOutput:
-        if (side == kIngress) {
+        if (side == kIngress || i->a != 0) {
             output(true);
         } else {
             logical_to_physical();

@@ -129,6 +129,7 @@ private:
         case PortType::kLocalport:
         case PortType::kVtep:
         case PortType::kRemote:
+        case PortType::kMirror:  // goes where its target is
         case PortType::kUnknown: break;
         }
     }

@@ -96,7 +96,7 @@ void ActionLowering::lower(const lang::Mirror& node) {
     load.a = kSlotOutport;
     load.d = key_of(node.port);
     load.e = ~0u;
-    emit(Op::kOutput);
+    emit(Op::kOutput).a = 1;
     code_.instrs[at].d = 2;
 }
 

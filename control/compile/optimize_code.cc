@@ -280,7 +280,7 @@ void transfer(const Code& code, size_t begin, size_t end, const TransferContext&
             known.forget_all();  // what the called tables write stays
             break;
         case Op::kOutput:
-            if (context.side == kIngress) {
+            if (context.side == kIngress || i.a != 0) {
                 join_into(&out->at_output, known);
             }
             break;

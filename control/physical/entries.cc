@@ -87,7 +87,7 @@ std::shared_ptr<const EntriesPart> build_entries(const View& view, const Underla
     for (const PortBinding* row : ports_here(view)) {
         PortId port = kNoPort;
         uint16_t tag = 0;
-        if (!locate(view, *row, &port, &tag)) {
+        if (row->type == sb::PortType::kMirror || !locate(view, *row, &port, &tag)) {
             continue;
         }
         const bool is_bridge =

@@ -152,6 +152,10 @@ bool locate(const View& view, const PortBinding& port, PortId* id, uint16_t* tag
         *id = view.plan.has(port.uuid) ? here.physnet(port.option("network_name")) : kNoPort;
         *tag = port.tag;
         return *id != kNoPort;
+    case PortType::kMirror: {
+        const PortBinding* target = view.mirror.port(port.mirror_port);
+        return target && target->type == PortType::kVif && locate(view, *target, id, tag);
+    }
     default: return false;
     }
     *id = vif ? vif->port : kNoPort;
@@ -167,6 +171,7 @@ bool can_enter(const View& view, const PortBinding& port) {
     case PortType::kVtep: return true;
     case PortType::kChassisRedirect:
     case PortType::kVirtual: return view.plan.has(port.uuid);
+    case PortType::kMirror: return false;
     default: return locate(view, port, &id, &tag);
     }
 }

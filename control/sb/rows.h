@@ -80,6 +80,7 @@ enum class PortType : uint8_t {
     kExternal,
     kVirtual,
     kRemote,
+    kMirror,
     kUnknown,  ///< a type newer than this program: never bound here
 };
 PortType parse_port_type(std::string_view type);
@@ -94,6 +95,7 @@ struct PortBinding {
     std::string parent_port;
     uint16_t tag = 0;  ///< 0: none
     std::string virtual_parent;
+    std::string mirror_port;  ///< of type mirror: where copies go
     Uuid chassis;
     std::vector<Uuid> additional_chassis;
     Uuid encap;

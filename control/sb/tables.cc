@@ -97,6 +97,7 @@ PortType parse_port_type(std::string_view type) {
         {"external", PortType::kExternal},
         {"virtual", PortType::kVirtual},
         {"remote", PortType::kRemote},
+        {"mirror", PortType::kMirror},
     };
     const auto it = std::find_if(std::begin(kTypes), std::end(kTypes),
                                  [&](const auto& entry) { return entry.first == type; });
@@ -135,7 +136,8 @@ std::vector<ovsdb::TableSpec> table_specs() {
                             "gateway_chassis",
                             "options",
                             "mac",
-                            "nat_addresses"},
+                            "nat_addresses",
+                            "mirror_port"},
                            {}};
     specs[kMulticastGroup] = {"Multicast_Group", {"datapath", "name", "tunnel_key", "ports"}, {}};
     specs[kLogicalFlow] = {
@@ -233,6 +235,7 @@ void decode(const Row& row, PortBinding* out) {
     out->options = string_map(row[17]);
     out->mac = strings(row[18]);
     out->nat_addresses = strings(row[19]);
+    out->mirror_port = row[20].string();
 }
 
 void decode(const Row& row, MulticastGroup* out) {
