@@ -14,7 +14,8 @@ namespace sluice {
 
 enum class Op : uint8_t {
     kNext,             ///< a: 0 ingress, 1 egress; d: table. Runs that table, then goes on
-    kOutput,           ///< ingress: to the output stage with State's outport; egress: to the port
+    kOutput,           ///< to the output stage with State's outport; in egress to the port, unless
+                       ///< a: 1
     kLoad,             ///< w[a] = (w[a] & ~e) | d
     kMove,             ///< bits: w[a] shift c <- w[b] shift d, width e (1..32)
     kExchange,         ///< same operands as kMove, both ways
@@ -60,7 +61,8 @@ enum class Op : uint8_t {
     kGetRemoteFdb,       ///< w[a] <- remote VTEP port of MAC at slot b, 0 if unknown
     kChkEvpnArp,   ///< bit f of slot e <- 1 and eth.dst if EVPN knows the address at slot b, c: v6
     kFloodRemote,  ///< to all remote EVPN VTEPs of the datapath
-    kBuffer,       ///< keeps a copy until (outport, next hop) is resolved; a: 1 IPv6
+    kBuffer,       ///< keeps a copy until (outport, next hop) is resolved; a: 1 IPv6. Then it is
+                   ///< output or, with b: 1, goes on in (side c, table d)
     kMacCacheUse,  ///< tell the slow path that the binding of (inport, source) is in use
     kPunt,         ///< a: PuntReason, b: PuntKind, d: id of PuntArgs, p: PuntSpec, (e, f): result
                    ///< bit. kPuntResumes is followed by the kNext where the answer goes on
