@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line of bench/run: one function a command, which imports what it needs."""
+import os
+
+
+def add_sides(parser):
+    """Options of everything that starts whole hypervisors."""
+    add = parser.add_argument
+    add('--vswitchd', metavar='PATH', help="ovs-vswitchd on DPDK (default: $OVS_VSWITCHD, Debian's)")
+    add('--incumbent-label', default=os.environ.get('IMPL', 'ovs-stock'), metavar='WORD')
+    add('--sluiced', metavar='PATH', help='(default: $SLUICE_BUILD, build)')
+    add('--only', choices=('incumbent', 'sluice'), help='one side alone')
+    add('--core', type=int, default=1, help='core of the polling thread (default 1)')
+    add('--rest-core', type=int, default=0, help='core of everything else (default 0)')
+    add('--memory-mb', type=int, default=1024, help='DPDK memory of each side (default 1024)')
+    add('--no-huge', action='store_true', help='no hugepages on either side')
+    add('--cache-entries', type=int, default=262144, help="sluice's flow cache (default 262144)")
+    add('--connections', type=int, default=2500000, help="sluice's connection table")
+    add('--setting', metavar='NAME', help="incumbent's setting, e.g. noemc+smc (default: try all)")
+    add('--window', type=float, default=2, help='seconds of one window (default 2)')
+    add('--rounds', type=int, default=5, help='windows of each side (default 5)')
+    add('--keep', action='store_true', help='leave logs and databases behind')
+
+
+def add_compare(commands):
+    parser = commands.add_parser('compare', help='incumbent and sluice in turn')
+    parser.add_argument('points', nargs='*', metavar='SCENARIO[:FLOWS,...]')
+    add_sides(parser)
+    parser.add_argument('--log', metavar='FILE', help='the lines once more, in a file')
+    parser.add_argument('--write', action='store_true', help='table and plot into README.md')
+
+    def run(args):
+        import compare
+        import report
+        points = compare.points_of(args.points or compare.DEFAULT_POINTS)
+        done = compare.compare(args, points, compare.log_to(args.log))
+        if args.write:
+            report.write_compare(done)
+        return 0 if len(done) == len(points) else 1
+    parser.set_defaults(run=run)
+
+
+def add_all(commands):
+    for add in (add_compare,):
+        add(commands)
