@@ -40,6 +40,41 @@ def add_compare(commands):
     parser.set_defaults(run=run)
 
 
+def add_check(commands):
+    parser = commands.add_parser('check', help='frames of both sides compared')
+    parser.add_argument('scenarios', nargs='*', metavar='SCENARIO')
+    parser.add_argument('--live', action='store_true',
+                        help='start both now (default: against recorded frames)')
+    parser.add_argument('--sluice-replay', metavar='PATH')
+    add_sides(parser)
+
+    def run(args):
+        import check
+        return check.run(args)
+    parser.set_defaults(run=run)
+
+
+def add_offline(parser, seconds=2, repeat=5):
+    """Options of what runs sluice-bench."""
+    add = parser.add_argument
+    add('--sluice-bench', metavar='PATH', help='(default: $SLUICE_BUILD, build)')
+    add('--seconds', type=int, default=seconds, help='of a window (default %d)' % seconds)
+    add('--repeat', type=int, default=repeat, help='windows (default %d)' % repeat)
+    add('--core', type=int, default=1, help='core of the worker (default 1)')
+
+
+def add_forward(commands):
+    parser = commands.add_parser('forward', help='sluice alone, from a Southbound file')
+    parser.add_argument('points', nargs='+', metavar='SCENARIO[:FLOWS,...]')
+    parser.add_argument('--no-cache', action='store_true', help='walk every packet')
+    add_offline(parser)
+
+    def run(args):
+        import forward
+        return forward.run(args)
+    parser.set_defaults(run=run)
+
+
 def add_all(commands):
-    for add in (add_compare,):
+    for add in (add_compare, add_check, add_forward):
         add(commands)
