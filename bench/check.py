@@ -37,7 +37,7 @@ def against_recording(args, name):
         scenario = Scenario(name)
         pcaps = scenario.make_pcaps(FLOWS, folder)
         command = [forward.program('sluice-replay', args.sluice_replay), '--quiet', '--sb',
-                   forward.southbound(name, folder), '--chassis', 'hv1']
+                   forward.southbound(scenario, folder), '--chassis', 'hv1']
         command += forward.port_options(scenario, lambda port, _: 'dummy,mac=02:00:00:00:aa:01'
                                         if port == 'underlay' else 'dummy')
         for _, port, spec in scenario.ports:

@@ -9,14 +9,13 @@ from incumbent import Incumbent, vswitchd_path
 from rig import Cores, Hugepages, Rig, tsc_hz
 from scenarios import Scenario
 from sides import plan
-from sluice import Sluice
+from sluice import KB_PER_MBUF, Sluice
 
 # What a table of the README shows.
 DEFAULT_POINTS = ['s1:1000,100000', 's2:1000,100000', 's2c:1000,100000', 's3:1000,100000',
                   's4:1000,100000', 's5:1000,100000', 's5b:1000,100000', 's6a:1000,100000',
                   's6b:1000,100000', 's6c:1000000', 's6d:1000000']
 SETTLE_S = 0.7      # after a turn begins: connections and caches are touched again
-KB_PER_FLOW = 3     # a packet buffer, once on each side
 
 Result = collections.namedtuple('Result', 'scenario flows impl mpps cycles detail')
 
@@ -37,7 +36,7 @@ def line_of(result):
 
 def hugepages_for(options, sides, flows):
     """2 MB pages that the sides of one point need together."""
-    return sides * (options.memory_mb + 256 + flows * 2 * KB_PER_FLOW // 1024) // 2 + 64
+    return sides * (options.memory_mb + 256 + 2 * flows * KB_PER_MBUF // 1024) // 2 + 64
 
 
 class Point:
@@ -54,7 +53,8 @@ class Point:
         self.counted = [physical[name] for name in self.scenario.count]
 
     def bring_up(self):
-        for side in self.sides:
+        # The incumbent last: its conntrack has been seen to fail an assertion after a stop of minutes.
+        for side in reversed(self.sides):
             for other in self.sides:
                 if other is not side and other.processes:
                     other.freeze()

@@ -21,9 +21,9 @@ def program(name, given=None):
     return find_program(name, given)
 
 
-def southbound(name, folder):
-    path = os.path.join(folder, name + '.sb.db')
-    with gzip.open(os.path.join(HERE, 'data', name + '.sb.db.gz')) as packed:
+def southbound(scenario, folder):
+    path = os.path.join(folder, scenario.sb + '.sb.db')
+    with gzip.open(os.path.join(HERE, 'data', scenario.sb + '.sb.db.gz')) as packed:
         with open(path, 'wb') as out:
             shutil.copyfileobj(packed, out)
     return path
@@ -46,12 +46,15 @@ def port_options(scenario, spec_of):
 
 
 def device_options(scenario, pcaps):
-    """The same with the scenario's sources and sinks. What answers once is a sink here."""
+    """The same with the scenario's sources and sinks. What answers once is a file that ends: its first
+    burst is read after the first burst of what it answers, and it is a sink afterwards."""
     def spec_of(name, spec):
         how, _, stream = spec.partition(':')
         mac = ',mac=02:00:00:00:aa:01' if name == 'underlay' else ''
         if how == 'rx':
             return 'pcap,rx_pcap=%s,infinite_rx=1%s' % (pcaps[stream][0], mac)
+        if how == 'once':
+            return 'pcap,rx_pcap=%s%s' % (pcaps[stream][0], mac)
         return 'null,no-rx=1' + mac
     return port_options(scenario, spec_of)
 
@@ -69,12 +72,14 @@ def bench_command(args, scenario, flows, folder, *more):
     """sluice-bench for one point."""
     pcaps = scenario.make_pcaps(flows, folder)
     command = [program('sluice-bench', args.sluice_bench), '--sb',
-               southbound(scenario.name, folder), '--chassis', 'hv1', '--seconds',
+               southbound(scenario, folder), '--chassis', 'hv1', '--seconds',
                str(args.seconds), '--repeat', str(args.repeat), '--scenario', scenario.name,
                '--flows', str(flows), '--mbufs', str(max(65535, 2 * flows + 16384)),
                '--memory-mb', str(1024 + flows * 5 // 1024)]
     command += ['--huge'] if huge_free() else []
     command += device_options(scenario, pcaps)
+    answered = [spec for _, _, spec in scenario.ports if spec.startswith('once')]
+    command += ['--warm-ms', str(500 + (flows // 20 if answered else 0))]
     for port in scenario.count:
         command += ['--count', port]
     return command + list(more)

@@ -40,7 +40,7 @@ class Incumbent(Side):
         self.prefer()
 
     def southbound_of(self, scenario):
-        return self.rig.serve_southbound(self.home, scenario.name)
+        return self.rig.serve_southbound(self.home, scenario)
 
     def start_switch(self, per_port_pools=False):
         cores, memory = self.rig.cores, self.options.memory_mb

@@ -75,6 +75,65 @@ def add_forward(commands):
     parser.set_defaults(run=run)
 
 
+def add_steps(commands):
+    parser = commands.add_parser('steps', help='cycles of every step')
+    parser.add_argument('points', nargs='*', metavar='SCENARIO[:FLOWS,...]')
+    parser.add_argument('--step-bench', metavar='PATH')
+    parser.add_argument('--core', type=int, default=1, help='(default 1)')
+    parser.add_argument('--rounds', type=int, default=15, help='over all flows (default 15)')
+    parser.add_argument('--write', action='store_true', help='the table into README.md')
+
+    def run(args):
+        import steps
+        return steps.run(args)
+    parser.set_defaults(run=run)
+
+
+def add_cliff(commands):
+    parser = commands.add_parser('cliff', help='misses, exploding tuple spaces, latency')
+    parser.add_argument('parts', nargs='*', choices=['misses', 'explosion', 'latency', []],
+                        metavar='PART', help='misses, explosion, latency (default: all)')
+    add_sides(parser)
+    add = parser.add_argument
+    add('--sluice-bench', metavar='PATH', help='(default: $SLUICE_BUILD, build)')
+    add('--latency-bench', metavar='PATH')
+    add('--seconds', type=int, default=2, help='of a window or a load (default 2)')
+    add('--repeat', type=int, default=5, help='windows (default 5)')
+    add('--latency-scenarios', nargs='+', default=['s1', 's4', 's5'], metavar='SCENARIO')
+    add('--write', action='store_true', help='tables and plot into README.md')
+
+    def run(args):
+        import cliff
+        return cliff.run(args)
+    parser.set_defaults(run=run)
+
+
+def add_scaling(commands):
+    parser = commands.add_parser('scaling', help='1 to N workers')
+    add_offline(parser)
+    parser.add_argument('--cores', type=lambda text: [int(c) for c in text.split(',')],
+                        metavar='LIST', help='of the workers, in this order (default: all)')
+    parser.add_argument('--flows', type=int, default=4096, help='in all (default 4096)')
+    parser.add_argument('--write', action='store_true', help='the table into README.md')
+
+    def run(args):
+        import scaling
+        return scaling.run(args)
+    parser.set_defaults(run=run)
+
+
+def add_southbound(commands):
+    parser = commands.add_parser('southbound', help='make databases of data/ again, by OVN')
+    parser.add_argument('scenarios', nargs='+', metavar='SCENARIO')
+    parser.add_argument('--output', metavar='FILE', help='(default: data/SCENARIO.sb.db.gz)')
+
+    def run(args):
+        import topology
+        return topology.run(args)
+    parser.set_defaults(run=run)
+
+
 def add_all(commands):
-    for add in (add_compare, add_check, add_forward):
+    for add in (add_compare, add_check, add_forward, add_steps, add_cliff, add_scaling,
+                add_southbound):
         add(commands)

@@ -106,7 +106,7 @@ class Rig(Lab):
         return 'unix:' + remote
 
     def serve_southbound(self, home, scenario):
-        southbound_file(scenario, self.home(home) + '/sb.db')
+        southbound_file(scenario.sb, self.home(home) + '/sb.db')
         return self.serve(home, 'sb')
 
     def serve_local(self, home):

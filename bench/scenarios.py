@@ -93,6 +93,35 @@ def _fold(x):
     return ~x & 0xffff
 
 
+def unwanted_flows(shape, count, wanted):
+    """Distinct 5-tuples that no allowing rule of s5 matches, beside the wanted ones.
+
+    alike: one source, one destination, a port that nothing allows; only the source port differs.
+    exploding: each agrees with a wanted packet down to another bit of both addresses and of the
+    destination port, so a classifier that searches by masks needs another mask for each combination.
+    """
+    rng = random.Random(20231122)
+    seen, out = set(wanted), []
+    (sip, dip, _, _), port = wanted[0], 2000
+    while len(out) < count:
+        flow = (sip, dip, rng.randrange(1024, 65536), 9)
+        if shape == "exploding":
+            a, b, c = (1 << rng.randrange(24) for _ in range(2)), 1 << rng.randrange(16), rng
+            src, dst = ((x ^ bit) & ~(bit - 1) | c.randrange(bit) for x, bit in zip((sip, dip), a))
+            flow = (src, dst, flow[2], (port ^ b) & ~(b - 1) | rng.randrange(b))
+        if flow not in seen:
+            seen.add(flow)
+            out.append(flow)
+    return out
+
+
+def mixed(wanted, unwanted):
+    """One wanted flow, one unwanted, until all of both have come."""
+    for i in range(max(len(wanted), len(unwanted))):
+        yield wanted[i % len(wanted)]
+        yield unwanted[i % len(unwanted)]
+
+
 FLAGS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16}
 
 
@@ -155,7 +184,7 @@ class Scenario:
     """Parsed scn/NAME.if."""
 
     def __init__(self, name):
-        self.name = name
+        self.name = self.sb = name
         self.nb, self.mode, self.remote, self.neigh = None, "pps", [], []
         self.streams, self.ports, self.count = {}, [], []
         for line in open(os.path.join(SCN, name.lower() + ".if")):
@@ -165,6 +194,8 @@ class Scenario:
             k = w[0]
             if k == "nb":
                 self.nb = os.path.join(SCN, w[1] + ".nb")
+            elif k == "sb":
+                self.sb = w[1]
             elif k == "mode":
                 self.mode = w[1]
             elif k == "stream":
@@ -192,6 +223,9 @@ class Scenario:
                 fl = reply_flows(self.streams[nm], flows[src])
             else:
                 flows[nm] = fl = make_flows(st, n)
+                if "unwanted" in st:
+                    shape, _, times = st["unwanted"].partition("*")
+                    fl = list(mixed(fl, unwanted_flows(shape, n * int(times or 1), fl)))
             path = os.path.join(d, nm + ".pcap")
             out[nm] = (path, write_pcap(path, frames(st, fl)))
         return out

@@ -10,6 +10,9 @@ from ovnlab.unixctl import unixctl
 from sides import BRIDGE_MAC, ENCAP_IP, Side
 
 
+KB_PER_MBUF = 3     # data room, private area and headers
+
+
 class Sluice(Side):
     home = 'sluice'
     label = 'sluice'
@@ -27,7 +30,7 @@ class Sluice(Side):
         self.prefer()
 
     def southbound_of(self, scenario):
-        return self.rig.serve_southbound(self.home, scenario.name)
+        return self.rig.serve_southbound(self.home, scenario)
 
     def configure(self):
         ids = {'system-id': 'hv1', 'ovn-remote': '"%s"' % self.southbound,
@@ -39,9 +42,10 @@ class Sluice(Side):
     def start_switch(self, preload=0):
         options, cores = self.options, self.rig.cores
         # A source keeps every frame of its file in a packet buffer; copies of them are on the way.
-        mbufs = 2 * preload + 65535
+        # There is a pool for ports and one of the same size for copies.
+        mbufs = preload + 65535
         words = ['--cores', str(cores.poll), '--idle-sleep-us', '0', '--mbufs', str(mbufs),
-                 '--memory-mb', str(options.memory_mb + preload * 6 // 1024),
+                 '--memory-mb', str(options.memory_mb + 2 * preload * KB_PER_MBUF // 1024),
                  '--cache-entries', str(options.cache_entries),
                  '--conntrack-connections', str(options.connections)]
         words += ['--huge'] if options.huge else []

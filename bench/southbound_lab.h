@@ -15,7 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "control/ovsdb/replica.h"
+#include "control/ovsdb/db_file.h"
 #include "control/publish.h"
 #include "control/sb/mirror.h"
 
