@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <catch2/catch.hpp>
 #include <string>
@@ -269,7 +270,15 @@ TEST_CASE_METHOD(Fixture,
     turn_until(&loop, [&] { return !client->synced(); });
     server.transact(R"({"op":"delete","table":"Port","where":[["name","==","p2"]]},)" +
                     insert_port("newer"));
+    // The answer comes before the compacted file is in its place.
+    const auto inode = [&] {
+        struct stat file {};
+        REQUIRE(stat(server.db_path().c_str(), &file) == 0);
+        return file.st_ino;
+    };
+    const auto before = inode();
     server.control({"ovsdb-server/compact"});
+    turn_until(&loop, [&] { return inode() != before; });
     server.stop();
     server.start();
     REQUIRE(ours->set_remotes(server.unix_remote()).ok());
