@@ -133,7 +133,20 @@ def add_southbound(commands):
     parser.set_defaults(run=run)
 
 
+def add_control(commands):
+    parser = commands.add_parser('control', help='start, changes and memory of both control planes')
+    add_sides(parser)
+    parser.add_argument('--starts', type=int, default=3, help='(default 3)')
+    parser.add_argument('--log', metavar='FILE', help='the lines once more, in a file')
+    parser.add_argument('--write', action='store_true', help='the table into README.md')
+
+    def run(args):
+        import control
+        return control.run(args)
+    parser.set_defaults(run=run)
+
+
 def add_all(commands):
     for add in (add_compare, add_check, add_forward, add_steps, add_cliff, add_scaling,
-                add_southbound):
+                add_southbound, add_control):
         add(commands)

@@ -78,12 +78,13 @@ class Side:
 
     def plug_device(self, port, devargs, preload=0):
         """Adds the port, or gives it another device."""
+        self.vsctl(*self.plug_words(port, devargs), *self.preload_words(preload))
+        self.wait_open(port)
+
+    def plug_words(self, port, devargs):
         words = ['--may-exist', 'add-port', port.bridge, port.port, '--', 'set', 'Interface',
                  port.port, 'type=dpdk', 'options:dpdk-devargs="%s"' % devargs]
-        if not port.physical:
-            words.append('external-ids:iface-id=' + port.name)
-        self.vsctl(*words, *self.preload_words(preload))
-        self.wait_open(port)
+        return words if port.physical else words + ['external-ids:iface-id=' + port.name]
 
     def preload_words(self, _preload):
         return []

@@ -40,6 +40,11 @@ class Sluice(Side):
                    *['external-ids:%s=%s' % pair for pair in ids.items()])
 
     def start_switch(self, preload=0):
+        self.spawn(preload)
+        self.rig.wait(lambda: answers(self.main.ctl), 'sluiced')
+        self.add_bridges()
+
+    def spawn(self, preload):
         options, cores = self.options, self.rig.cores
         # A source keeps every frame of its file in a packet buffer; copies of them are on the way.
         # There is a pool for ports and one of the same size for copies.
@@ -53,8 +58,9 @@ class Sluice(Side):
                                     program=find_program('sluiced', options.sluiced),
                                     prefix=self.ns.enter)
         self.processes = [self.main]
-        self.rig.wait(lambda: answers(self.main.ctl), 'sluiced')
-        self.vsctl('--may-exist', 'add-br', 'br-int', '--', 'set', 'bridge', 'br-int',
+
+    def add_bridges(self, *first):
+        self.vsctl(*first, '--may-exist', 'add-br', 'br-int', '--', 'set', 'bridge', 'br-int',
                    'fail-mode=secure', '--', '--may-exist', 'add-br', 'br-phys', '--', 'set',
                    'bridge', 'br-phys', 'other_config:hwaddr="%s"' % BRIDGE_MAC)
 

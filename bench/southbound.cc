@@ -223,7 +223,7 @@ void Maker::add_router_port(unsigned i) {
                     "\"mac\":\"{} {}.1/24\",\"options\":{}",
                     port, i + 1, ref(router_), mac, net(i),
                     map({{"peer", fmt::format("ls{}-lr0", i)}})));
-    for (const std::string match : {"eth.mcast", "eth.dst == " + mac}) {
+    for (const std::string& match : {std::string("eth.mcast"), "eth.dst == " + mac}) {
         routed("lr_in_admission", 0, 50, fmt::format("{} && inport == \"{}\"", match, port),
                fmt::format("xreg0[0..47] = {}; next;", mac));
     }
