@@ -15,6 +15,7 @@ from sluice import KB_PER_MBUF, Sluice
 DEFAULT_POINTS = ['s1:1000,100000', 's2:1000,100000', 's2c:1000,100000', 's3:1000,100000',
                   's4:1000,100000', 's5:1000,100000', 's5b:1000,100000', 's6a:1000,100000',
                   's6b:1000,100000', 's6c:1000000', 's6d:1000000']
+GLIMPSE_S = 0.6     # a window when settings are tried
 SETTLE_S = 0.7      # after a turn begins: connections and caches are touched again
 
 Result = collections.namedtuple('Result', 'scenario flows impl mpps cycles detail')
@@ -62,8 +63,9 @@ class Point:
             time.sleep(1)
             side.warm_up(self.ports)
             self.require_traffic(side)
-            if self.scenario.mode != 'cps':
-                side.sweep(self.counted, self.flows, self.tracks)
+            new_connections = self.scenario.mode == 'cps'
+            side.sweep(lambda side=side: self.new_connections(side) if new_connections else
+                       side.window(self.counted, GLIMPSE_S), self.flows, self.tracks, new_connections)
             side.freeze()
 
     def require_traffic(self, side):

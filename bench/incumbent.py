@@ -10,7 +10,7 @@ from sides import BRIDGE_MAC, ENCAP_IP, Side
 
 DEBIAN = '/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk'
 SHARED_MBUFS = 262144 - 20000   # Open vSwitch's shared pool, less what is in flight
-SETTLE, GLIMPSE = 0.4, 0.6      # seconds, when settings are tried
+SETTLE = 0.4     # seconds, after a setting
 
 
 def vswitchd_path(given=None):
@@ -67,7 +67,7 @@ class Incumbent(Side):
                                     program=vswitchd_path(self.options.vswitchd),
                                     prefix=self.ns.enter)
         self.main.ctl, self.processes = control, [self.main]
-        self.rig.wait(lambda: answers(self.main.ctl), 'ovs-vswitchd')
+        self.rig.wait(lambda: answers(self.main.ctl), 'ovs-vswitchd', 120)
         self.vsctl('add-br', 'br-int', '--', 'set', 'bridge', 'br-int', 'datapath_type=netdev',
                    'fail-mode=secure', '--', 'add-br', 'br-phys', '--', 'set', 'bridge', 'br-phys',
                    'datapath_type=netdev', 'other_config:hwaddr="%s"' % BRIDGE_MAC)
@@ -181,28 +181,31 @@ class Incumbent(Side):
         except UnixctlError:
             pass            # a build without this knob
 
-    def sweep(self, names, flows, tracks):
-        """Greedy, as a careful operator would: the caches, then vector units, then conntrack."""
+    def sweep(self, glimpse, flows, tracks, new_connections):
+        """Greedy, as a careful operator would: the caches, then vector units, then conntrack.
+        glimpse(): Mpps with the setting as it is."""
         if self.options.setting:
             self.apply(self.options.setting)
             return
         tried = {}
 
-        def glimpse(setting):
+        def rate(setting):
             if setting not in tried:
                 self.apply(setting)
                 time.sleep(SETTLE)
-                tried[setting] = max(self.window(names, GLIMPSE) for _ in range(2))
+                tried[setting] = max(glimpse() for _ in range(1 if new_connections else 2))
             return tried[setting]
         vectors = self.vector_units()
-        for cache in ('emc100', 'emc100+smc', 'noemc+smc', 'emc1' if flows < 50000 else 'noemc'):
+        caches = ['emc100', 'noemc', 'noemc+smc'] if new_connections else [
+            'emc100', 'emc100+smc', 'noemc+smc', 'emc1' if flows < 50000 else 'noemc']
+        for cache in caches:
             for more in ('', '+vec') if vectors else ('',):
-                glimpse(cache + more)
+                rate(cache + more)
         best = max(tried, key=tried.get)
         if vectors:
-            glimpse(best.replace('+vec', '') + '+vcls')
+            rate(best.replace('+vec', '') + '+vcls')
             best = max(tried, key=tried.get)
-        if tracks and glimpse(best + '+noseq') > tried[best] * 1.01:
+        if tracks and not new_connections and rate(best + '+noseq') > tried[best] * 1.01:
             best += '+noseq'
         self.apply(best)
         time.sleep(SETTLE)

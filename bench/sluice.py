@@ -41,7 +41,7 @@ class Sluice(Side):
 
     def start_switch(self, preload=0):
         self.spawn(preload)
-        self.rig.wait(lambda: answers(self.main.ctl), 'sluiced')
+        self.rig.wait(lambda: answers(self.main.ctl), 'sluiced', 120)
         self.add_bridges()
 
     def spawn(self, preload):
@@ -109,5 +109,5 @@ class Sluice(Side):
             ('cache_ct_changed', 'ct_changed'))]
         return ' '.join(words)
 
-    def sweep(self, _names, _flows, _tracks):
+    def sweep(self, *_):
         """Nothing to choose."""
