@@ -50,14 +50,6 @@ std::string replaced(std::string text,
     return text;
 }
 
-std::vector<std::string> strings(const Datum& datum) {
-    std::vector<std::string> out;
-    for (size_t i = 0; i < datum.size(); ++i) {
-        out.push_back(datum.key(i).string());
-    }
-    return out;
-}
-
 std::shared_ptr<Row> copy_of(const RowPtr& row, const Uuid& uuid) {
     auto copy = std::make_shared<Row>(*row);
     copy->uuid = uuid;
