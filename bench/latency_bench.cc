@@ -9,7 +9,7 @@
 #include <rte_mbuf.h>
 #include <rte_mbuf_dyn.h>
 
-#include <atomic>
+#include <algorithm>
 #include <boost/program_options.hpp>
 #include <cstring>
 #include <thread>
@@ -41,15 +41,16 @@ public:
     }
     void clear() { std::memset(counts_, 0, sizeof counts_); }
     uint64_t quantile(double q) const {
-        const auto wanted = static_cast<uint64_t>(q * static_cast<double>(total()));
+        const uint64_t all = total();
+        const auto wanted = std::min(static_cast<uint64_t>(q * static_cast<double>(all)), all - 1);
         uint64_t seen = 0;
         for (unsigned i = 0; i < kPlaces; ++i) {
             seen += counts_[i];
-            if (seen > wanted) {
+            if (all != 0 && seen > wanted) {
                 return value(i);
             }
         }
-        return value(kPlaces - 1);
+        return 0;
     }
     /// f(value, how many) for every place that has any.
     template <typename F>
@@ -81,7 +82,7 @@ private:
     uint64_t counts_[kPlaces] = {};
 };
 
-/// Both ends of the wire. The worker's thread, but for the atomics.
+/// Both ends of the wire. The worker's thread, and main's while there is none.
 struct Wire {
     static constexpr uint64_t kBacklog = 4096;  ///< packets that may wait, as in a NIC's ring
 
@@ -92,10 +93,8 @@ struct Wire {
     double due = 0;
     uint64_t lost = 0;
     uint64_t sent = 0;
-    uint64_t begun = 0;
-    double running = -1;  ///< the interval as it was set
     Histogram histogram;
-    /// Cycles between packets; 0: as fast as they are taken. Main writes while the worker stands.
+    /// Cycles between packets; 0: as fast as they are taken.
     double interval = 0;
 
     uint64_t* stamp_of(rte_mbuf* m) const { return RTE_MBUF_DYNFIELD(m, stamp, uint64_t*); }

@@ -46,11 +46,12 @@ class Sluice(Side):
 
     def spawn(self, preload):
         options, cores = self.options, self.rig.cores
+        kilobytes = KB_PER_MBUF if options.huge else 2 * KB_PER_MBUF    # a small page holds one
         # A source keeps every frame of its file in a packet buffer; copies of them are on the way.
         # There is a pool for ports and one of the same size for copies.
-        mbufs = preload + 65535
+        mbufs = preload + 32767
         words = ['--cores', str(cores.poll), '--idle-sleep-us', '0', '--mbufs', str(mbufs),
-                 '--memory-mb', str(options.memory_mb + 2 * preload * KB_PER_MBUF // 1024),
+                 '--memory-mb', str(options.memory_mb + 2 * preload * kilobytes // 1024),
                  '--cache-entries', str(options.cache_entries),
                  '--conntrack-connections', str(options.connections)]
         words += ['--huge'] if options.huge else []

@@ -27,6 +27,7 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr unsigned kBurst = limits::kBurst;
+constexpr char kInsert[] = "8 insert";
 constexpr char kIntro[] =
     "step_bench: where do the cycles of a packet go?\n\n"
     "line: step SCENARIO FLOWS STEP CYCLES_PER_PACKET\n\n";
@@ -49,27 +50,31 @@ struct Sink {
     }
 };
 
-/// Cycles by step, of one round; then the medians.
+/// Cycles per packet by step: one sample a burst, the median of all of them, so that a burst during
+/// which somebody else had the core does not count.
 class Ledger {
 public:
-    void add(const std::string& step, uint64_t cycles) { round_[step] += cycles; }
-    void end_round(size_t packets) {
-        for (const auto& [step, cycles] : round_) {
-            rounds_[step].push_back(static_cast<double>(cycles) / static_cast<double>(packets));
-        }
-        round_.clear();
+    void add(const std::string& step, uint64_t cycles, size_t packets) {
+        samples_[step].push_back(static_cast<float>(cycles) / static_cast<float>(packets));
+    }
+    /// The samples of one step of another ledger, under another name.
+    void take(Ledger& from, const std::string& step, const std::string& name) {
+        std::vector<float>& mine = samples_[name];
+        mine.insert(mine.end(), from.samples_[step].begin(), from.samples_[step].end());
     }
     void print(const std::string& scenario, size_t flows) {
-        for (auto& [step, values] : rounds_) {
-            std::sort(values.begin(), values.end());
-            fmt::print("step {} {} {} {:.1f}\n", scenario, flows, step.substr(2),
-                       values[values.size() / 2]);
+        for (auto& [step, values] : samples_) {
+            if (values.empty()) {
+                continue;
+            }
+            const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
+            std::nth_element(values.begin(), middle, values.end());
+            fmt::print("step {} {} {} {:.1f}\n", scenario, flows, step.substr(2), *middle);
         }
     }
 
 private:
-    std::map<std::string, uint64_t> round_;
-    std::map<std::string, std::vector<double>> rounds_;  ///< names begin with their order
+    std::map<std::string, std::vector<float>> samples_;  ///< names begin with their order
 };
 
 class StepBench {
@@ -120,8 +125,11 @@ public:
             Ledger* ledger = round == 0 ? &warming : &ledger_;
             whole(*cached_, traffic, ledger, "0 worker, cache hit");
             whole(*walking_, traffic, ledger, "1 worker, no cache");
+            Ledger empty_cache;
+            ctx_->cache.clear(ctx_->counters);
+            steps(traffic, &empty_cache);
+            ledger->take(empty_cache, kInsert, "B cache insert");
             steps(traffic, ledger);
-            ledger->end_round(traffic.frames.size());
         }
         rig_.rcu().offline(0);
         ledger_.print(options_.scenario, traffic.frames.size());
@@ -163,7 +171,7 @@ private:
             const uint64_t begin = rte_rdtsc();
             worker.process_burst(pkts, n, traffic.port);
             if (ledger) {
-                ledger->add(name, rte_rdtsc() - begin);
+                ledger->add(name, rte_rdtsc() - begin, n);
             }
             sink_.empty();
         }
@@ -191,6 +199,7 @@ private:
     /// besides to time the walk.
     void burst(rte_mbuf** pkts, unsigned n, PortId port, Ledger* ledger) {
         WorkerCtx& ctx = *ctx_;
+        packets_ = n;
         time(ledger, "2 parse", [&] {
             for (unsigned i = 0; i < n; ++i) {
                 parse_packet(pkts[i], 1, &meta_of(pkts[i]).key);
@@ -276,7 +285,7 @@ private:
         WorkerCtx& ctx = *ctx_;
         uint64_t walking = 0;
         uint64_t inserting = 0;
-        bool inserted = false;
+        unsigned inserted = 0;
         for (unsigned i = 0; i < ctx.n_items; ++i) {
             Item& item = ctx.items[i];
             const PacketKey& key = meta_of(item.m).key;
@@ -299,12 +308,12 @@ private:
                 item.entry = ctx.cache.insert(item.hash, key, *item.mask, ctx.program,
                                               ctx.pipeline->sequence, nullptr, ctx.counters);
                 inserting += rte_rdtsc() - begin;
-                inserted = true;
+                ++inserted;
             }
         }
-        ledger->add("8 walk", walking);
+        ledger->add("8 walk", walking, ctx.n_items);
         if (inserted) {
-            ledger->add("8 walk, insert", inserting);
+            ledger->add(kInsert, inserting, inserted);
         }
         // An insert may have moved what was found before.
         for (unsigned i = 0; inserted && i < ctx.n_items; ++i) {
@@ -319,7 +328,7 @@ private:
     void time(Ledger* ledger, const char* step, F&& f) {
         const uint64_t begin = rte_rdtsc();
         f();
-        ledger->add(step, rte_rdtsc() - begin);
+        ledger->add(step, rte_rdtsc() - begin, packets_);
     }
 
     BenchRig& rig_;
@@ -331,6 +340,7 @@ private:
     std::unique_ptr<Worker> cached_;
     std::unique_ptr<Worker> walking_;
     Sink sink_;
+    size_t packets_ = 1;  ///< of the burst that is timed
     Ledger ledger_;
 };
 

@@ -63,7 +63,7 @@ def write(columns):
     for _, _, steps in columns:
         names += [s for s in steps if s not in names]
     order = ['worker, cache hit', 'worker, no cache', 'parse', 'parse, decap, entry', 'hash', 'probe',
-             'conntrack facts', 'conntrack review, touch', 'walk', 'walk, insert', 'apply, encap',
+             'conntrack facts', 'conntrack review, touch', 'walk', 'cache insert', 'apply, encap',
              'tx flush']
     names.sort(key=lambda n: order.index(n) if n in order else len(order))
     rows = [[name] + ['%.0f' % steps[name] if name in steps else '' for _, _, steps in columns]
