@@ -62,7 +62,8 @@ def latencies(args):
             command = rig_command(bench_program('latency_bench', args.latency_bench), Scenario(name),
                                   HIT_FLOWS, folder, args.core)
             command += ['--histogram', '--seconds', str(args.seconds)]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True,
+                                  preexec_fn=forward.before_others)
             if done.returncode:
                 raise SystemExit('latency_bench %s: exit status %d' % (name, done.returncode))
         bins, title = [], None

@@ -85,11 +85,22 @@ def bench_command(args, scenario, flows, folder, *more):
     return command + list(more)
 
 
+def before_others():
+    """Called in a child that is going to poll: whatever else runs can only take away."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, -20)
+        with open('/proc/self/autogroup', 'w') as file:
+            file.write('-20')
+    except OSError:
+        pass            # not root, or a kernel without autogroups
+
+
 def measure(args, name, flows, *more):
     """The line that sluice-bench prints."""
     with tempfile.TemporaryDirectory(prefix='sluice-bench.') as folder:
         command = bench_command(args, Scenario(name), flows, folder, *more)
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True,
+                              preexec_fn=before_others)
         if done.returncode:
             raise SystemExit('%s: exit status %d' % (' '.join(command[:3]), done.returncode))
         return done.stdout.strip()

@@ -11,6 +11,7 @@ import glob
 import gzip
 import os
 import shutil
+import subprocess
 
 from ovnlab.netlab import Namespace
 from ovnlab.processes import Lab, SCHEMA, answers
@@ -85,6 +86,13 @@ class Rig(Lab):
         super().__init__('sluice-bench.', keep)
         self.cores = cores or Cores()
         self.namespaces = []
+        # Daemons end when we do, but a stopped one does not notice: whatever happens to us, this
+        # process sees the pipe close and lets them go on to their end.
+        self.started = self.folder + '/started'
+        open(self.started, 'w').close()
+        self.guard = subprocess.Popen(
+            ['sh', '-c', 'cat > /dev/null; kill -s CONT $(cat "$0") 2> /dev/null', self.started],
+            stdin=subprocess.PIPE, start_new_session=True)
 
     def namespace(self, name):
         made = Namespace(self, name)
@@ -93,8 +101,11 @@ class Rig(Lab):
 
     def pinned(self, home, name, *args, program=None, prefix=()):
         """A daemon on the core that does not poll."""
-        return self.daemon(home, name, *args, program=program,
-                           prefix=[*self.cores.on_rest(), *prefix])
+        daemon = self.daemon(home, name, *args, program=program,
+                             prefix=[*self.cores.on_rest(), *prefix])
+        with open(self.started, 'a') as file:
+            file.write('%d\n' % daemon.process.pid)
+        return daemon
 
     def serve(self, home, database):
         """An ovsdb-server of HOME/DATABASE.db; its other files are in a folder of its own."""
@@ -130,6 +141,8 @@ class Rig(Lab):
 
     def stop(self):
         super().stop()
+        self.guard.kill()       # nobody is left to be continued
+        self.guard.wait()
         for namespace in reversed(self.namespaces):
             namespace.end()
         self.namespaces = []

@@ -33,7 +33,7 @@ def command_for(args, name, workers, folder):
 def measure(args, name, workers):
     with tempfile.TemporaryDirectory(prefix='sluice-bench.') as folder:
         done = subprocess.run(command_for(args, name, workers, folder), stdout=subprocess.PIPE,
-                              text=True)
+                              text=True, preexec_fn=forward.before_others)
         if done.returncode:
             raise SystemExit('sluice-bench: exit status %d' % done.returncode)
     match = re.match(r'\S+ \S+ \S+ ([0-9.]+) (\d+)', done.stdout)

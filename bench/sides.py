@@ -151,6 +151,11 @@ class Side:
         """The polling threads before everything else that may run on their core."""
         poll = str(self.rig.cores.poll)
         for process in self.processes:
+            try:
+                with open('/proc/%d/autogroup' % process.process.pid, 'w') as file:
+                    file.write('-20')
+            except OSError:
+                pass            # a kernel without autogroups
             for task in os.listdir('/proc/%d/task' % process.process.pid):
                 path = '/proc/%d/task/%s/status' % (process.process.pid, task)
                 with open(path) as file:

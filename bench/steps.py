@@ -45,7 +45,8 @@ def measure(args, name, flows):
     with tempfile.TemporaryDirectory(prefix='sluice-bench.') as folder:
         command = rig_command(bench_program('step_bench', args.step_bench), Scenario(name), flows,
                               folder, args.core) + ['--rounds', str(args.rounds)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True,
+                              preexec_fn=forward.before_others)
         if done.returncode:
             raise SystemExit('step_bench %s: exit status %d' % (name, done.returncode))
     steps = {}
