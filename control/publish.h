@@ -143,8 +143,8 @@ private:
     std::map<Uuid, Local> locals_;
     std::unordered_map<Uuid, uint32_t> index_;
     std::vector<bool> index_used_;
-    std::vector<std::shared_ptr<const KeyMask>> masks_;  ///< by datapath index
-    std::shared_ptr<const KeyMask> tunnel_mask_;
+    std::vector<std::shared_ptr<const KeyMasks>> masks_;  ///< by datapath index
+    std::shared_ptr<const KeyMasks> tunnel_masks_;
     std::vector<uint32_t> lengths_;
     std::vector<std::shared_ptr<const MeterSpec>> meters_;  ///< by index of MeterNames
     std::shared_ptr<const physical::EntriesPart> entries_;

@@ -11,19 +11,19 @@
 namespace sluice {
 namespace {
 
-std::shared_ptr<const KeyMask> share_mask(const std::shared_ptr<const KeyMask>& before,
-                                          const SlotMask& reads, bool* is_changed) {
-    const KeyMask mask = key_mask_of(reads);
-    if (before && before->bytes == mask.bytes && before->reads_nd == mask.reads_nd) {
+std::shared_ptr<const KeyMasks> share_masks(const std::shared_ptr<const KeyMasks>& before,
+                                            const ClassReads& reads, bool* is_changed) {
+    const KeyMasks masks = key_masks_of(reads);
+    if (before && *before == masks) {
         return before;
     }
     *is_changed = true;
-    return std::make_shared<const KeyMask>(mask);
+    return std::make_shared<const KeyMasks>(masks);
 }
 
 }  // namespace
 
-// Datapaths that patch ports connect share one mask: what any of their tables looks at.
+// Datapaths that patch ports connect share their masks: what any of their tables looks at.
 bool PipelineBuilder::update_masks() {
     std::vector<uint32_t> parent(index_used_.size());
     std::iota(parent.begin(), parent.end(), 0u);
@@ -40,10 +40,10 @@ bool PipelineBuilder::update_masks() {
             }
         }
     }
-    std::vector<SlotMask> reads(index_used_.size());
-    SlotMask all;
+    std::vector<ClassReads> reads(index_used_.size());
+    ClassReads all{};
     for (const auto& [datapath, local] : locals_) {
-        for (const SlotMask& side : local.compiled->reads) {
+        for (const ClassReads& side : local.compiled->reads) {
             reads[root(local.index)] |= side;
             all |= side;
         }
@@ -52,9 +52,9 @@ bool PipelineBuilder::update_masks() {
     masks_.resize(index_used_.size());
     for (const auto& [datapath, local] : locals_) {
         masks_[local.index] =
-            share_mask(masks_[local.index], reads[root(local.index)], &is_changed);
+            share_masks(masks_[local.index], reads[root(local.index)], &is_changed);
     }
-    tunnel_mask_ = share_mask(tunnel_mask_, all, &is_changed);
+    tunnel_masks_ = share_masks(tunnel_masks_, all, &is_changed);
     return is_changed;
 }
 
@@ -100,7 +100,7 @@ bool PipelineBuilder::update_meters() {
 }
 
 bool PipelineBuilder::update_entries(const physical::View& now) {
-    std::vector<const KeyMask*> masks;
+    std::vector<const KeyMasks*> masks;
     for (const auto& mask : masks_) {
         masks.push_back(mask.get());
     }
@@ -165,8 +165,8 @@ std::unique_ptr<const Pipeline> PipelineBuilder::assemble() {
     for (const auto& mask : masks_) {
         pipeline->keep.push_back(mask);
     }
-    pipeline->tunnel_mask = tunnel_mask_.get();
-    pipeline->keep.push_back(tunnel_mask_);
+    pipeline->tunnel_masks = tunnel_masks_.get();
+    pipeline->keep.push_back(tunnel_masks_);
     pipeline->pkt_lens = lengths_;
     if (lengths_.size() > limits::kMaxLenClasses) {
         pipeline->too_many_pkt_lens = true;

@@ -5,6 +5,7 @@
 
 #include "datapath/conntrack/fragments.h"
 #include "datapath/stages.h"
+#include "datapath/tunnel/encap.h"
 #include "datapath/walk_env.h"
 #include "datapath/worker_ctx.h"
 #include "lib/program/packet_meta.h"
@@ -12,25 +13,45 @@
 namespace sluice {
 namespace {
 
-/// Hashes all, then fetches sets, then entries, then compares: each step's memory is on its way
-/// while the step before works on the other packets.
+/// Lines of a connection that review and touch will want: its state and the counters of a
+/// direction.
+void prefetch_connections(const CachedProgram& program) {
+    for (unsigned i = 0; i < program.n_steps; ++i) {
+        const CtStep& step = program.steps()[i];
+        const auto* line = reinterpret_cast<const char*>(step.conn);
+        __builtin_prefetch(line, 1);
+        __builtin_prefetch(line + 64 * (1 + step.is_reply), 1);
+    }
+}
+
+/// Fetches sets (on their way since the key was taken), then entries, then compares, then fetches
+/// programs and their connections: each step's memory is on its way while the step before works on
+/// the other packets.
 void probe(WorkerCtx& ctx) {
     for (unsigned i = 0; i < ctx.n_items; ++i) {
-        Item& item = ctx.items[i];
-        if (item.mask) {
-            item.hash = ctx.cache.hash(meta_of(item.m).key, *item.mask);
-            ctx.cache.prefetch_set(item.hash);
+        const Item& item = ctx.items[i];
+        if (item.mask && !item.repeats) {
+            ctx.cache.prefetch_entry(item.hash);
         }
     }
-    for (unsigned i = 0; i < ctx.n_items; ++i) {
-        if (ctx.items[i].mask) {
-            ctx.cache.prefetch_entry(ctx.items[i].hash);
-        }
-    }
+    bool asks = false;
     for (unsigned i = 0; i < ctx.n_items; ++i) {
         Item& item = ctx.items[i];
-        if (item.mask) {
-            item.entry = ctx.cache.find(item.hash, meta_of(item.m).key, *item.mask);
+        if (item.repeats) {
+            item.entry = ctx.items[i - 1].entry;
+        } else if (item.mask) {
+            item.entry = ctx.cache.find(item.hash, item.key);
+            if (item.entry) {
+                __builtin_prefetch(item.entry->program);
+                __builtin_prefetch(reinterpret_cast<const char*>(item.entry->program) + 64);
+            }
+        }
+        asks |= item.mask && item.mask->reads_ct;
+    }
+    for (unsigned i = 0; asks && i < ctx.n_items; ++i) {
+        const Item& item = ctx.items[i];
+        if (item.entry && item.entry->program->n_steps) {
+            prefetch_connections(*item.entry->program);
         }
     }
 }
@@ -67,7 +88,8 @@ WalkEnv env_of(WorkerCtx& ctx, const Item& item) {
 }
 
 void run_walk(WorkerCtx& ctx, const Item& item, const WalkEnv& env) {
-    const PacketKey& key = meta_of(item.m).key;
+    PacketKey& key = meta_of(item.m).key;
+    flow_hash_of(&key, ctx.config.hash_seed);
     ctx.program.reset();
     ctx.program.flush = spill;
     ctx.walking = item.m;
@@ -124,14 +146,14 @@ void walk_item(WorkerCtx& ctx, Item& item, CacheEntry* stale) {
     }
     CacheEntry* entry = nullptr;
     if (item.mask && ctx.program.cacheable) {
-        entry = ctx.cache.insert(item.hash, key, *item.mask, ctx.program, ctx.pipeline->sequence,
-                                 stale, ctx.counters);
+        entry =
+            ctx.cache.insert(item.hash, item.key, ctx.program, *ctx.pipeline, stale, ctx.counters);
     } else if (stale) {
         ctx.cache.remove(stale, ctx.counters);
     }
     if (entry) {
-        ++entry->packets;
-        entry->bytes += bytes;
+        ++entry->program->trail->packets;
+        entry->program->trail->bytes += bytes;
     } else {
         credit_now(ctx, 1, bytes);
     }
@@ -142,7 +164,7 @@ void walk_item(WorkerCtx& ctx, Item& item, CacheEntry* stale) {
 /// The connections that a cached program asked still say the same, and are told of the packet. All
 /// are asked before one is told, so that a walk can follow. Segments that open or close connections
 /// are walked: what one step does may change what the next one sees.
-bool ask_again(WorkerCtx& ctx, const Item& item, const CacheEntry& entry) {
+bool ask_again(WorkerCtx& ctx, const Item& item, const CachedProgram& program) {
     constexpr uint32_t kNat = ct::kSnat | ct::kDnat;
     constexpr uint16_t kFinSynRst = 7;
     const PacketKey& key = meta_of(item.m).key;
@@ -153,41 +175,59 @@ bool ask_again(WorkerCtx& ctx, const Item& item, const CacheEntry& entry) {
     PacketFacts facts;
     read_facts(item.m, key, &facts);
     CtView views[ProgramBuffer::kMaxSteps];
-    for (unsigned i = 0; i < entry.n_steps; ++i) {
-        const CtStep step = entry.step(i);
+    for (unsigned i = 0; i < program.n_steps; ++i) {
+        const CtStep& step = program.steps()[i];
         if (!table.review(step.conn, step.generation, step.is_reply != 0, facts, ctx.now_ms,
                           &views[i]) ||
             views[i].version != step.version || ((views[i].ct_state ^ step.ct_state) & ~kNat)) {
             return false;
         }
     }
-    for (unsigned i = 0; i < entry.n_steps; ++i) {
+    for (unsigned i = 0; i < program.n_steps; ++i) {
         table.touch(views[i], facts, key.pkt_len, ctx.now_ms);
     }
     return true;
 }
 
-void forward(WorkerCtx& ctx, Item& item) {
-    CacheEntry* entry = item.entry;
-    if (!entry) {
-        walk_item(ctx, item, nullptr);
+/// A program that sends the packet itself one way is a few stores; all others are interpreted.
+void run_program(WorkerCtx& ctx, rte_mbuf* m, const CachedProgram& program) {
+    if (SLUICE_UNLIKELY(
+            program.form == CachedProgram::Form::kAny ||
+            (program.has_rewrite && !apply_rewrite(m, meta_of(m).key, program.rewrite)))) {
+        apply(ctx, m, program.view());
         return;
     }
-    if (!FlowCache::still_good(entry, *ctx.pipeline)) {
+    if (program.form == CachedProgram::Form::kOutput) {
+        transmit(ctx, m, program.port);
+        return;
+    }
+    const uint64_t* w = program.words() + program.n_words - 2;
+    send_by_tunnel(ctx, m, act::d(w[0]), w[1]);
+}
+
+/// Returns 1 for a hit.
+unsigned forward(WorkerCtx& ctx, Item& item) {
+    CacheEntry* const entry = item.entry;
+    if (SLUICE_UNLIKELY(!entry)) {
+        walk_item(ctx, item, nullptr);
+        return 0;
+    }
+    const CachedProgram& program = *entry->program;
+    CachedTrail& trail = *program.trail;
+    if (SLUICE_UNLIKELY(!ProgramStore::still_good(&trail, *ctx.pipeline))) {
         ctx.counters->add(Counter::k_cache_stale);
         walk_item(ctx, item, entry);
-        return;
+        return 0;
     }
-    if (entry->n_steps && !ask_again(ctx, item, *entry)) {
+    if (program.n_steps && !ask_again(ctx, item, program)) {
         ctx.counters->add(Counter::k_cache_ct_changed);
         walk_item(ctx, item, entry);
-        return;
+        return 0;
     }
-    entry->referenced = true;
-    ++entry->packets;
-    entry->bytes += meta_of(item.m).key.pkt_len;
-    ctx.counters->add(Counter::k_cache_hit);
-    apply(ctx, item.m, entry->view());
+    ++trail.packets;
+    trail.bytes += item.m->pkt_len;
+    run_program(ctx, item.m, program);
+    return 1;
 }
 
 }  // namespace
@@ -195,14 +235,16 @@ void forward(WorkerCtx& ctx, Item& item) {
 void forward_items(WorkerCtx& ctx) {
     probe(ctx);
     const uint64_t version = ctx.cache.version();
+    unsigned hits = 0;
     for (unsigned i = 0; i < ctx.n_items; ++i) {
         Item& item = ctx.items[i];
-        if (item.mask && ctx.cache.version() != version) {
+        if (SLUICE_UNLIKELY(ctx.cache.version() != version) && item.mask) {
             // A packet before this one changed the cache: the answer may be out of date.
-            item.entry = ctx.cache.find(item.hash, meta_of(item.m).key, *item.mask);
+            item.entry = ctx.cache.find(item.hash, item.key);
         }
-        forward(ctx, item);
+        hits += forward(ctx, item);
     }
+    ctx.counters->add(Counter::k_cache_hit, hits);
     ctx.n_items = 0;
 }
 

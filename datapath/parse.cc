@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "datapath/edit.h"
+#include "datapath/parse_plain.h"
 #include "datapath/stages.h"
 #include "lib/base/check.h"
 #include "lib/net/wire.h"
@@ -237,7 +238,7 @@ uint64_t load64(const uint8_t* p) {
     return v;
 }
 
-uint32_t flow_hash_of(const PacketKey& key, uint64_t seed) {
+uint32_t hash_addresses(const PacketKey& key, uint64_t seed) {
     uint64_t h = static_cast<uint32_t>(seed);
     h = _mm_crc32_u64(h, load64(key.ip_src));
     h = _mm_crc32_u64(h, load64(key.ip_dst));
@@ -264,10 +265,8 @@ uint32_t flow_hash_of(const PacketKey& key, uint64_t seed) {
     return v ^ v >> 16;
 }
 
-}  // namespace
-
-bool parse_frame(const uint8_t* data, uint32_t avail, uint32_t len, uint64_t hash_seed,
-                 PacketKey* key) {
+/// Any frame, field by field.
+bool parse_any(const uint8_t* data, uint32_t avail, uint32_t len, PacketKey* key) {
     std::memset(static_cast<void*>(key), 0, sizeof *key);
     key->pkt_len = len;
     Rest rest{data, std::min(avail, len), len};
@@ -288,18 +287,34 @@ bool parse_frame(const uint8_t* data, uint32_t avail, uint32_t len, uint64_t has
     if (l4 && !(key->ip_frag & 2)) {
         parse_l4(rest, data, key);
     }
-    if (key->kinds & (kind::kIp4 | kind::kIp6)) {
-        key->flow_hash = flow_hash_of(*key, hash_seed);
-    }
     return true;
 }
 
-bool parse_packet(rte_mbuf* m, uint64_t hash_seed, PacketKey* key) {
+}  // namespace
+
+bool parse_frame(const uint8_t* data, uint32_t avail, uint32_t len, PacketKey* key) {
+    PacketClass ignored;
+    return (avail >= len && parse_plain(data, len, 0, key, &ignored)) ||
+           parse_any(data, avail, len, key);
+}
+
+bool parse_frame_slowly(const uint8_t* data, uint32_t avail, uint32_t len, PacketKey* key) {
+    return parse_any(data, avail, len, key);
+}
+
+bool parse_packet(rte_mbuf* m, PacketKey* key) {
     if (SLUICE_UNLIKELY(m->nb_segs > 1)) {
         edit::pull_up(m, edit::kHeaderSpan);
     }
-    return parse_frame(rte_pktmbuf_mtod(m, const uint8_t*), m->data_len, m->pkt_len, hash_seed,
-                       key);
+    return parse_frame(rte_pktmbuf_mtod(m, const uint8_t*), m->data_len, m->pkt_len, key);
+}
+
+uint32_t flow_hash_of(PacketKey* key, uint64_t seed) {
+    if (!key->has_flow_hash) {
+        key->has_flow_hash = 1;
+        key->flow_hash = key->kinds & (kind::kIp4 | kind::kIp6) ? hash_addresses(*key, seed) : 0;
+    }
+    return key->flow_hash;
 }
 
 uint8_t len_class_of(const Pipeline& pipeline, uint32_t pkt_len) {

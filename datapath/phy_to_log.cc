@@ -3,6 +3,7 @@
 #include <rte_mbuf.h>
 
 #include "datapath/edit.h"
+#include "datapath/parse_plain.h"
 #include "datapath/stages.h"
 #include "datapath/trace.h"
 #include "datapath/worker_ctx.h"
@@ -59,6 +60,12 @@ void finish_item(WorkerCtx& ctx, Item* item) {
         item->mask = nullptr;
     }
     item->entry = nullptr;
+    item->repeats = false;
+    if (item->mask) {
+        FlowCache::mask_key(key, *item->mask, &item->key);
+        item->hash = ctx.cache.hash(item->key);
+        ctx.cache.prefetch_set(item->hash);
+    }
 }
 
 void enter(WorkerCtx& ctx, rte_mbuf* m, const EntryPoint& entry) {
@@ -75,7 +82,7 @@ void enter(WorkerCtx& ctx, rte_mbuf* m, const EntryPoint& entry) {
     Item* item = next_item(ctx);
     item->m = m;
     item->start = {WalkStart::Kind::kIngress, datapath, entry.inport, 0, entry.flags};
-    item->mask = entry.mask;
+    item->mask = entry.masks ? mask_for(*entry.masks, key) : nullptr;
     finish_item(ctx, item);
 }
 
@@ -125,11 +132,9 @@ WalkStart::Kind start_of(InjectKind inject) {
     }
 }
 
-}  // namespace
-
-void physical_to_logical(WorkerCtx& ctx, rte_mbuf* m, PortId id) {
+void one_to_logical(WorkerCtx& ctx, rte_mbuf* m, PortId id) {
     PacketKey& key = meta_of(m).key;
-    if (!parse_packet(m, ctx.config.hash_seed, &key)) {
+    if (!parse_packet(m, &key)) {
         ctx.drop_packet(m, Drop::k_runt_frame);
         return;
     }
@@ -160,6 +165,90 @@ void physical_to_logical(WorkerCtx& ctx, rte_mbuf* m, PortId id) {
     enter(ctx, m, *(*entries)[0]);
 }
 
+/// A port that is one VIF, and what its packets have in common.
+struct PlainPort {
+    WalkStart start;
+    const KeyMasks* masks;
+    uint64_t context;
+};
+
+/// False when packets of the port must be looked at one by one.
+bool is_plain(const WorkerCtx& ctx, PortId id, PlainPort* out) {
+    const Pipeline& pipeline = *ctx.pipeline;
+    const PortEntry* port = id < pipeline.entries.size() ? pipeline.entries[id] : nullptr;
+    if (!port || port->underlay || port->untagged.size() != 1 || pipeline.too_many_pkt_lens ||
+        SLUICE_UNLIKELY(ctx.trace != nullptr) || !ctx.cache.enabled()) {
+        return false;
+    }
+    const EntryPoint& entry = *port->untagged[0];
+    const Datapath* datapath = pipeline.datapath(entry.datapath);
+    out->start = {WalkStart::Kind::kIngress, datapath, entry.inport, 0, entry.flags};
+    out->masks = entry.masks;
+    out->context = context_of_entry(entry.id);
+    return datapath && entry.masks;
+}
+
+/// Reads the frame and takes its cache key. False: an unusual one.
+bool take_key(const WorkerCtx& ctx, rte_mbuf* m, PortId id, const PlainPort& port, Item* item) {
+    PacketMeta& meta = meta_of(m);
+    PacketKey& key = meta.key;
+    const auto* data = rte_pktmbuf_mtod(m, const uint8_t*);
+    const uint8_t len_class = len_class_of(*ctx.pipeline, m->data_len);
+    PacketClass packet_class;
+    if (SLUICE_UNLIKELY(m->nb_segs != 1 ||
+                        !parse_plain(data, m->data_len, len_class, &key, &packet_class))) {
+        return false;
+    }
+    key.context = port.context;
+    key.in_port = id;
+    meta.queue = 0;
+    item->mask = &port.masks->at(packet_class);
+    FlowCache::mask_key(key, *item->mask, &item->key);
+    return true;
+}
+
+void plain_to_logical(WorkerCtx& ctx, rte_mbuf** pkts, unsigned n, PortId id,
+                      const PlainPort& port) {
+    const Item* before = nullptr;
+    for (unsigned i = 0; i < n; ++i) {
+        if (SLUICE_UNLIKELY(ctx.n_items == WorkerCtx::kMaxItems)) {
+            forward_items(ctx);
+            before = nullptr;
+        }
+        Item* item = &ctx.items[ctx.n_items];
+        if (SLUICE_UNLIKELY(!take_key(ctx, pkts[i], id, port, item))) {
+            one_to_logical(ctx, pkts[i], id);
+            before = nullptr;
+            continue;
+        }
+        ++ctx.n_items;
+        item->m = pkts[i];
+        item->entry = nullptr;
+        item->start = port.start;
+        item->repeats = before && FlowCache::is_same(before->key, item->key);
+        if (item->repeats) {
+            item->hash = before->hash;
+        } else {
+            item->hash = ctx.cache.hash(item->key);
+            ctx.cache.prefetch_set(item->hash);
+        }
+        before = item;
+    }
+}
+
+}  // namespace
+
+void physical_to_logical(WorkerCtx& ctx, rte_mbuf** pkts, unsigned n, PortId id) {
+    PlainPort port;
+    if (SLUICE_LIKELY(is_plain(ctx, id, &port))) {
+        plain_to_logical(ctx, pkts, n, id, port);
+        return;
+    }
+    for (unsigned i = 0; i < n; ++i) {
+        one_to_logical(ctx, pkts[i], id);
+    }
+}
+
 void inject(WorkerCtx& ctx, rte_mbuf* m) {
     PacketMeta& meta = meta_of(m);
     ctx.counters->add(Counter::k_injected);
@@ -169,7 +258,7 @@ void inject(WorkerCtx& ctx, rte_mbuf* m) {
         return;
     }
     if (meta.inject == InjectKind::kFromPort) {
-        physical_to_logical(ctx, m, meta.punt.port);
+        one_to_logical(ctx, m, meta.punt.port);
         return;
     }
     const PuntMeta& punt = meta.punt;
@@ -178,7 +267,7 @@ void inject(WorkerCtx& ctx, rte_mbuf* m) {
         ctx.drop_packet(m, Drop::k_unknown_datapath, punt.datapath(), punt.inport());
         return;
     }
-    if (!parse_packet(m, ctx.config.hash_seed, &meta.key)) {
+    if (!parse_packet(m, &meta.key)) {
         ctx.drop_packet(m, Drop::k_runt_frame);
         return;
     }

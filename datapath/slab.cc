@@ -11,16 +11,18 @@
 namespace sluice {
 
 bool Slab::init(uint32_t entries) {
-    // Flow lists of one or two datapaths fit the first size, those of a routed path the second;
-    // the third is for replication lists.
+    // Programs with a few sets and one or two connections fit the first sizes, one a key at most;
+    // flow lists of a routed path the middle ones, which many keys share; replication lists the
+    // last.
     const struct {
         size_t size;
         size_t count;
-    } kShape[3] = {
-        {256, std::max<size_t>(entries, 64)},
-        {1024, std::max<size_t>(entries / 4, 64)},
-        {16384, std::max<size_t>(entries / 256, 64)},
+    } kShape[] = {
+        {128, std::max<size_t>(entries, 64)},       {256, std::max<size_t>(entries, 64)},
+        {512, std::max<size_t>(entries / 2, 64)},   {1024, std::max<size_t>(entries / 4, 64)},
+        {4096, std::max<size_t>(entries / 64, 64)}, {16384, std::max<size_t>(entries / 256, 64)},
     };
+    static_assert(std::size(kShape) == std::tuple_size_v<decltype(classes_)>);
     length_ = 0;
     for (const auto& shape : kShape) {
         length_ += shape.size * shape.count;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Slab: blocks of three sizes out of memory taken once, for long programs and flow lists.
+// Slab: blocks of a few sizes out of memory taken once, for programs and what they passed.
 //
 // A request takes the smallest size that holds it and has a block left. Untouched memory costs
 // nothing: it is mapped, not written, until a block is first handed out.
@@ -33,7 +33,7 @@ private:
         uint8_t* fresh = nullptr;  ///< never handed out from here on
         void* free_list = nullptr;
     };
-    std::array<Class, 3> classes_;
+    std::array<Class, 6> classes_;
     void* memory_ = nullptr;
     size_t length_ = 0;
 };

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 
+#include "datapath/cache.h"
 #include "datapath/program.h"
 #include "lib/program/key.h"
 #include "lib/program/pipeline.h"
@@ -21,7 +22,6 @@ namespace sluice {
 
 struct WorkerCtx;
 struct Trace;
-struct CacheEntry;
 struct WalkEnv;
 
 /// Where a walk begins.
@@ -40,22 +40,31 @@ struct WalkStart {
     uint32_t flags;
 };
 
+inline const KeyMask* mask_for(const KeyMasks& masks, const PacketKey& key) {
+    return &masks.at(class_of(__builtin_bswap16(key.eth_type), key.ip_proto));
+}
+
 /// A packet with its logical entry, on its way from physical-to-logical to apply.
 struct Item {
     rte_mbuf* m;
-    WalkStart start;
+    CacheEntry* entry;    ///< probe's answer, null for a miss
     const KeyMask* mask;  ///< null: the cache must not be asked
     uint64_t hash;
-    CacheEntry* entry;  ///< probe's answer, null for a miss
+    CacheKey key;
+    WalkStart start;
+    bool repeats;  ///< same key as the item before
 };
 
 // --- parse.cc ----------------------------------------------------------------------------------
 /// Reads the frame of `len` bytes of which `avail` lie at `data`. Fills all of `key` but context,
-/// in_port, pkt_mark and len_class. False for a runt.
-bool parse_frame(const uint8_t* data, uint32_t avail, uint32_t len, uint64_t hash_seed,
-                 PacketKey* key);
+/// in_port, pkt_mark, len_class and the flow hash. False for a runt.
+bool parse_frame(const uint8_t* data, uint32_t avail, uint32_t len, PacketKey* key);
+/// Same without parse_plain(), to hold the one against the other.
+bool parse_frame_slowly(const uint8_t* data, uint32_t avail, uint32_t len, PacketKey* key);
 /// Same for a packet whose headers may be spread over segments.
-bool parse_packet(rte_mbuf* m, uint64_t hash_seed, PacketKey* key);
+bool parse_packet(rte_mbuf* m, PacketKey* key);
+/// The key's flow hash, made when it is not there yet.
+uint32_t flow_hash_of(PacketKey* key, uint64_t seed);
 /// How many of the pipeline's check_pkt_larger() lengths the frame exceeds.
 uint8_t len_class_of(const Pipeline& pipeline, uint32_t pkt_len);
 
@@ -71,9 +80,9 @@ enum class UnderlayVerdict : uint8_t {
 UnderlayVerdict receive_underlay(WorkerCtx& ctx, rte_mbuf* m, const Underlay& underlay, Item* item);
 
 // --- phy_to_log.cc -----------------------------------------------------------------------------
-/// Turns a received packet into items of ctx: none (dropped, punted), one, or one per localnet
+/// Turns received packets into items of ctx: none (dropped, punted), one, or one per localnet
 /// entry.
-void physical_to_logical(WorkerCtx& ctx, rte_mbuf* m, PortId port);
+void physical_to_logical(WorkerCtx& ctx, rte_mbuf** pkts, unsigned n, PortId port);
 
 /// Takes an injected packet into the step that its metadata names.
 void inject(WorkerCtx& ctx, rte_mbuf* m);

@@ -141,9 +141,10 @@ bool transform(rte_mbuf* m, PacketKey* key, Transform what) {
         return false;
     }
     const PacketKey before = *key;
-    parse_frame(rte_pktmbuf_mtod(m, const uint8_t*), m->data_len, m->pkt_len, 0, key);
+    parse_frame(rte_pktmbuf_mtod(m, const uint8_t*), m->data_len, m->pkt_len, key);
     key->context = before.context;
     key->flow_hash = before.flow_hash;
+    key->has_flow_hash = before.has_flow_hash;
     key->in_port = before.in_port;
     key->pkt_mark = before.pkt_mark;
     return true;

@@ -33,6 +33,11 @@ void flush_port(WorkerCtx& ctx, PortId id) {
     buffer.n = 0;
 }
 
+bool is_too_long(const rte_mbuf* m, const Port& port) {
+    const bool tagged = wire::get16(rte_pktmbuf_mtod(m, const uint8_t*) + 12) == wire::kTypeVlan;
+    return port.mtu && m->pkt_len > port.mtu + wire::kEthLen + (tagged ? wire::kVlanLen : 0);
+}
+
 void trace_frame(WorkerCtx& ctx, const rte_mbuf* m, PortId port) {
     TraceRecord record{.kind = TraceRecord::Kind::kFrame};
     record.port = port;
@@ -51,9 +56,7 @@ void transmit(WorkerCtx& ctx, rte_mbuf* m, PortId id) {
         ctx.drop_packet(m, Drop::k_tx_port_gone);
         return;
     }
-    const bool tagged = m->data_len >= 14 &&
-                        wire::get16(rte_pktmbuf_mtod(m, const uint8_t*) + 12) == wire::kTypeVlan;
-    if (port.mtu && m->pkt_len > port.mtu + wire::kEthLen + (tagged ? wire::kVlanLen : 0)) {
+    if (SLUICE_UNLIKELY(m->pkt_len > port.mtu + wire::kEthLen) && is_too_long(m, port)) {
         ctx.drop_packet(m, Drop::k_too_long);
         return;
     }

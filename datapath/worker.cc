@@ -65,9 +65,7 @@ void receive(WorkerCtx& ctx, rte_mbuf** pkts, unsigned n, PortId port) {
     }
     ctx.counters->add(Counter::k_rx_packets, n);
     ctx.counters->add(Counter::k_rx_bytes, bytes);
-    for (unsigned i = 0; i < n; ++i) {
-        physical_to_logical(ctx, pkts[i], port);
-    }
+    physical_to_logical(ctx, pkts, n, port);
     forward_items(ctx);
 }
 
@@ -98,12 +96,14 @@ void sweep_connections(WorkerCtx& ctx) {
 void sweep_counters(WorkerCtx& ctx) {
     const uint64_t asked = ctx.flush_asked.load(std::memory_order_acquire);
     if (SLUICE_UNLIKELY(asked != ctx.flush_finished.load(std::memory_order_relaxed))) {
-        while (!ctx.cache.sweep(ctx.cache.capacity(), ctx.counters)) {
+        ProgramStore& programs = ctx.cache.programs();
+        while (!programs.sweep(programs.buckets(), ctx.counters)) {
         }
-        ctx.cache.sweep(ctx.cache.capacity(), ctx.counters);
+        programs.sweep(programs.buckets(), ctx.counters);
         ctx.flush_finished.store(asked, std::memory_order_release);
     } else if (ctx.now >= ctx.next_sweep) {
-        ctx.cache.sweep(ctx.cache.capacity() / kSweepSteps + 1, ctx.counters);
+        ProgramStore& programs = ctx.cache.programs();
+        programs.sweep(programs.buckets() / kSweepSteps + 1, ctx.counters);
         ctx.next_sweep = ctx.now + ctx.sweep_cycles;
     }
     ctx.cache_used.store(ctx.cache.used(), std::memory_order_relaxed);

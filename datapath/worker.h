@@ -40,7 +40,7 @@ struct WorkerConfig {
     Mailbox* mailbox = nullptr;  ///< null: punts and messages are dropped and counted
     WorkerCounters* counters = nullptr;
     rte_mempool* copy_pool = nullptr;    ///< for multicast copies; private size kMbufPrivSize
-    uint32_t cache_entries = 65536;      ///< 0: no flow cache
+    uint32_t cache_entries = 262144;     ///< 0: no flow cache
     Conntrack* conntrack = nullptr;      ///< null: conntrack steps drop with no_conntrack
     SharedMemories* memories = nullptr;  ///< of all workers; null: the worker has its own
     uint64_t hash_seed = 0;              ///< random per process, the same for all its workers

@@ -253,8 +253,14 @@ void DatapathCompile::lower_all(const MakeTable& make) {
                 auto fresh = std::make_shared<FinishedTable>(*finished);
                 const std::vector<BoundFlow>& flows = finished->bound->flows;
                 for (const LiveRow& live : a.rows) {
-                    add_reads(live.row, &fresh->reads);
-                    add_reads(*flows[live.flow].code, port_security_, &fresh->reads);
+                    SlotMask reads;
+                    add_reads(live.row, &reads);
+                    add_reads(*flows[live.flow].code, port_security_, &reads);
+                    for (unsigned i = 0, classes = classes_of(live.row); i < kPacketClasses; ++i) {
+                        if (classes >> i & 1) {
+                            fresh->reads[i] |= reads;
+                        }
+                    }
                     add_pkt_lens(*flows[live.flow].code, &fresh->pkt_lens);
                 }
                 fresh->table = a.rows.empty() ? no_match_table() : make(a.rows, flows);

@@ -87,7 +87,7 @@ struct FlowError {
 /// A datapath's compiled logical flows, ready to be put into a Datapath.
 struct Compiled {
     std::array<std::array<const Table*, limits::kMaxTables>, 2> tables{};
-    SlotMask reads[2];
+    ClassReads reads[2] = {};
     std::vector<uint32_t> pkt_lens;
     std::vector<FlowError> errors;
     std::vector<std::shared_ptr<const void>> keep;

@@ -25,7 +25,7 @@ struct FinishedTable {
     bool port_security = true;
     Analysis analysis;                   ///< rows only until lowered
     std::shared_ptr<const Table> table;  ///< null when it forwards
-    SlotMask reads;
+    ClassReads reads{};
     std::vector<uint32_t> pkt_lens;
 };
 

@@ -89,6 +89,8 @@ struct TableContext {
 /// `flows` in descending priority, ascending UUID.
 Analysis analyze(const std::vector<BoundFlow>& flows, const Known& in, const TableContext& context);
 
+/// A bit for each PacketClass that has packets which the row could match.
+unsigned classes_of(const Row& row);
 /// Adds every bit of State that the row or the code looks at.
 void add_reads(const Row& row, SlotMask* reads);
 void add_reads(const Code& code, bool port_security, SlotMask* reads);

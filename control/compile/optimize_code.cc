@@ -318,6 +318,38 @@ void transfer(const Code& code, size_t begin, size_t end, const TransferContext&
     }
 }
 
+unsigned classes_of(const Row& row) {
+    static constexpr U128 kTypes[] = {0x0800, 0x86dd, 0x0806, 0x8035};
+    const auto whole = [&](FieldId id, unsigned width) -> const ValueSet* {
+        for (const Cond& cond : row.conds) {
+            if (cond.slice.id == id && cond.slice.ofs == 0 && cond.slice.width == width) {
+                return cond.values.get();
+            }
+        }
+        return nullptr;
+    };
+    const ValueSet* type = whole(FieldId::kEthType, 16);
+    const ValueSet* proto = whole(FieldId::kIpProto, 8);
+    const auto is_type = [&](U128 v) { return !type || type->contains(v); };
+    const auto is_proto = [&](U128 v) { return !proto || proto->contains(v); };
+    const bool l4[3] = {
+        is_proto(6), is_proto(17),
+        !proto || !proto->complement(8).unite(ValueSet({{6, 6}, {17, 17}})).is_all(8)};
+    unsigned classes = 0;
+    for (unsigned i = 0; i < 6; ++i) {
+        classes |= static_cast<unsigned>(is_type(kTypes[i / 3]) && l4[i % 3]) << i;
+    }
+    std::vector<ValueRange> known;
+    for (const U128 v : kTypes) {
+        known.push_back({v, v});
+    }
+    const bool arp = (is_type(0x0806) || is_type(0x8035)) && is_proto(0);
+    const bool other =
+        is_proto(0) && (!type || !type->complement(16).unite(ValueSet(known)).is_all(16));
+    return classes | static_cast<unsigned>(arp) << static_cast<unsigned>(PacketClass::kArp) |
+           static_cast<unsigned>(other) << static_cast<unsigned>(PacketClass::kOther);
+}
+
 void add_reads(const Row& row, SlotMask* reads) {
     for (const Cond& cond : row.conds) {
         // Bits below a set's granularity are not looked at: a prefix reads its prefix only.

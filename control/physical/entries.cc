@@ -34,7 +34,7 @@ std::vector<const PortBinding*> ports_here(const View& view) {
 
 bool equal(const EntryPoint& a, const EntryPoint& b) {
     return a.id == b.id && a.datapath == b.datapath && a.inport == b.inport && a.flags == b.flags &&
-           a.strip_vlan == b.strip_vlan && a.mask == b.mask;
+           a.strip_vlan == b.strip_vlan && a.masks == b.masks;
 }
 
 bool equal(const std::vector<const EntryPoint*>& a, const std::vector<const EntryPoint*>& b) {
@@ -80,7 +80,7 @@ uint32_t EntryIds::id(PortId port, uint16_t tag, const Uuid& datapath, uint32_t 
 }
 
 std::shared_ptr<const EntriesPart> build_entries(const View& view, const UnderlayModel& underlay,
-                                                 const std::vector<const KeyMask*>& masks,
+                                                 const std::vector<const KeyMasks*>& masks,
                                                  EntryIds* ids) {
     auto part = std::make_shared<EntriesPart>();
     std::map<PortId, Pending> pending;

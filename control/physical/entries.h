@@ -37,7 +37,7 @@ struct EntriesPart {
 
 /// `masks`: cache mask by datapath index; must outlive the part (the pipeline keeps both).
 std::shared_ptr<const EntriesPart> build_entries(const View& view, const UnderlayModel& underlay,
-                                                 const std::vector<const KeyMask*>& masks,
+                                                 const std::vector<const KeyMasks*>& masks,
                                                  EntryIds* ids);
 
 /// Equal for workers; masks are compared by address.

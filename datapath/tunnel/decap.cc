@@ -73,7 +73,7 @@ Drop check_outer(const rte_mbuf* m, const PacketKey& key, const Underlay& underl
 }
 
 /// Cuts the outer header off, parses the inner packet, brings the outer congestion mark over.
-Drop unwrap(WorkerCtx& ctx, rte_mbuf* m, uint32_t udp_len, uint32_t geneve_len) {
+Drop unwrap(rte_mbuf* m, uint32_t udp_len, uint32_t geneve_len) {
     PacketKey& key = meta_of(m).key;
     const uint8_t outer_ecn = key.ip_tos & 3;
     const uint32_t end = key.l4_ofs + udp_len;
@@ -87,7 +87,7 @@ Drop unwrap(WorkerCtx& ctx, rte_mbuf* m, uint32_t udp_len, uint32_t geneve_len) 
     // What the device said of checksums was about the outer header; conntrack asks for the inner's.
     m->ol_flags &= ~(RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_RX_IP_CKSUM_MASK);
     const uint16_t port = key.in_port;
-    if (!parse_packet(m, ctx.config.hash_seed, &key)) {
+    if (!parse_packet(m, &key)) {
         return Drop::k_runt_frame;
     }
     key.in_port = port;
@@ -121,7 +121,7 @@ Drop receive_geneve(WorkerCtx& ctx, rte_mbuf* m, const Underlay& underlay, Item*
     Drop reason = parse_geneve(rte_pktmbuf_mtod_offset(m, const uint8_t*, at), len,
                                pipeline.legacy_geneve_rx, &geneve);
     if (reason == Drop::k_none) {
-        reason = unwrap(ctx, m, udp_len, geneve.length);
+        reason = unwrap(m, udp_len, geneve.length);
     }
     if (reason != Drop::k_none) {
         return reason;
@@ -134,7 +134,7 @@ Drop receive_geneve(WorkerCtx& ctx, rte_mbuf* m, const Underlay& underlay, Item*
     item->m = m;
     item->start = {WalkStart::Kind::kOutputLocal, *datapath, geneve.inport, geneve.outport,
                    flag::kTunnelRx};
-    item->mask = pipeline.tunnel_mask;
+    item->mask = mask_for(*pipeline.tunnel_masks, key);
     ctx.counters->add(Counter::k_tunnel_rx);
     if (SLUICE_UNLIKELY(ctx.trace != nullptr)) {
         TraceRecord record{.kind = TraceRecord::Kind::kDecap};

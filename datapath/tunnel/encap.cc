@@ -37,36 +37,74 @@ struct Inner {
     }
 };
 
-void patch_ip(WorkerCtx& ctx, const Tunnel& t, uint8_t* l3, const Inner& inner, uint32_t ip_len) {
+/// Copies the prebuilt header in front of the packet. What lies behind `to + len` is the packet.
+void copy_header(uint8_t* to, const uint8_t* from, unsigned len) {
+    constexpr unsigned kHalf = 32;
+    static_assert(Tunnel::kMaxHeader == 3 * kHalf);
+    if (SLUICE_LIKELY(len >= kHalf && len <= 2 * kHalf)) {
+        std::memcpy(to, from, kHalf);
+        std::memcpy(to + len - kHalf, from + len - kHalf, kHalf);
+        return;
+    }
+    std::memcpy(to, from, len);
+}
+
+constexpr uint16_t swap16(uint32_t v) {
+    return __builtin_bswap16(static_cast<uint16_t>(v));
+}
+
+template <typename T>
+T load(const uint8_t* p) {
+    T v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+}
+
+template <typename T>
+void store(uint8_t* p, T v) {
+    std::memcpy(p, &v, sizeof v);
+}
+
+// Headers are put together in registers and written once: reading back what was just written in
+// smaller pieces costs more than all the rest. `from` is the prebuilt header, `l3` its copy.
+void patch_ip(WorkerCtx& ctx, const Tunnel& t, const uint8_t* from, uint8_t* l3, const Inner& inner,
+              uint32_t ip_len) {
     const auto tos = static_cast<uint8_t>(((t.tos_inherit && inner.ip ? inner.tos : t.tos) & 0xfc) |
                                           (inner.tos & 3));
     const uint8_t ttl = t.ttl_inherit && inner.ip ? inner.ttl : t.ttl;
     if (t.ip6) {
-        put16(l3, static_cast<uint32_t>((get16(l3) & 0xf00f) | tos << 4));
+        put16(l3, static_cast<uint32_t>((get16(from) & 0xf00f) | tos << 4));
         put16(l3 + 4, ip_len - kIp6Len);
         l3[7] = ttl;
         return;
     }
-    l3[1] = tos;
-    put16(l3 + 2, ip_len);
-    put16(l3 + 4, t.df ? 0u : ctx.next_ip_id++);
-    put16(l3 + 6, t.df ? 0x4000u : 0u);
-    l3[8] = ttl;
-    l3[10] = l3[11] = 0;
-    const uint16_t sum = checksum::of(l3, kIp4MinLen);
-    std::memcpy(l3 + 10, &sum, 2);
+    const uint32_t first = from[0] | uint32_t{tos} << 8 | uint32_t{swap16(ip_len)} << 16;
+    const uint32_t second = t.df ? uint32_t{swap16(0x4000)} << 16 : swap16(ctx.next_ip_id++);
+    const uint32_t third = ttl | uint32_t{from[9]} << 8;
+    const uint64_t sum =
+        uint64_t{first} + second + third + load<uint32_t>(from + 12) + load<uint32_t>(from + 16);
+    const auto csum = static_cast<uint16_t>(~checksum::fold(sum));
+    store(l3, uint64_t{first} | uint64_t{second} << 32);
+    store(l3 + 8, third | uint32_t{csum} << 16);
+}
+
+void patch_udp(const Tunnel& t, uint8_t* udp, uint32_t hash, uint32_t udp_len) {
+    const uint32_t port =
+        t.src_port_base + (t.src_port_range ? uint64_t{hash} * t.src_port_range >> 32 : 0u);
+    store(udp, swap16(port));
+    store(udp + 4, uint32_t{swap16(udp_len)});
 }
 
 void patch_geneve(const Tunnel& t, uint8_t* geneve, uint64_t coordinates) {
-    put24(geneve + 4, static_cast<uint32_t>(coordinates >> 32));
     const bool legacy = t.option == GeneveOption::kLegacy;
-    geneve[0] = 2;
-    geneve[1] = legacy ? 0 : kGeneveCritical;
-    put16(geneve + 2, kTypeTeb);
-    put16(geneve + 8, legacy ? kOptClassLegacy : kOptClassOvn);
-    geneve[10] = legacy ? kOptTypeLegacy : kOptTypeOvn;
-    geneve[11] = 1;
-    put32(geneve + 12, static_cast<uint32_t>(coordinates));
+    const uint32_t vni = __builtin_bswap32(static_cast<uint32_t>(coordinates >> 32) << 8);
+    const uint32_t first =
+        2 | (legacy ? 0u : kGeneveCritical << 8) | uint32_t{swap16(kTypeTeb)} << 16;
+    const uint32_t option = swap16(legacy ? kOptClassLegacy : kOptClassOvn) |
+                            (legacy ? kOptTypeLegacy : kOptTypeOvn) << 16 | 1u << 24;
+    store(geneve, first | uint64_t{vni} << 32);
+    store(geneve + 8,
+          option | uint64_t{__builtin_bswap32(static_cast<uint32_t>(coordinates))} << 32);
 }
 
 void patch_udp_checksum(rte_mbuf* m, const Tunnel& t, const uint8_t* l3, uint8_t* udp,
@@ -127,19 +165,17 @@ void send_by_tunnel(WorkerCtx& ctx, rte_mbuf* m, uint32_t tunnel, uint64_t coord
         return;
     }
     const Inner inner(m);
-    const uint32_t hash = meta_of(m).key.flow_hash;
+    const uint32_t hash = flow_hash_of(&meta_of(m).key, ctx.config.hash_seed);
     m = with_headroom(ctx, m, t->header_len);
     if (!m) {
         return;
     }
     auto* outer = reinterpret_cast<uint8_t*>(rte_pktmbuf_prepend(m, t->header_len));
-    std::memcpy(outer, t->header, t->header_len);
-    patch_ip(ctx, *t, outer + t->l3_ofs, inner, m->pkt_len - t->l3_ofs);
+    copy_header(outer, t->header, t->header_len);
+    patch_ip(ctx, *t, t->header + t->l3_ofs, outer + t->l3_ofs, inner, m->pkt_len - t->l3_ofs);
     uint8_t* udp = outer + t->l4_ofs;
     const uint32_t udp_len = m->pkt_len - t->l4_ofs;
-    put16(udp, t->src_port_base + (t->src_port_range ? hash % t->src_port_range : 0u));
-    put16(udp + 4, udp_len);
-    put16(udp + 6, 0);
+    patch_udp(*t, udp, hash, udp_len);
     patch_geneve(*t, udp + kUdpLen, coordinates);
     if (t->csum || t->ip6) {
         patch_udp_checksum(m, *t, outer + t->l3_ofs, udp, udp_len);

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace sluice {
@@ -43,9 +44,50 @@ void add_ip6(KeyMask* mask, const SlotMask& slots, unsigned slot, size_t offset)
     }
 }
 
+/// `slots` without what expand_key() leaves zero in packets of the class.
+SlotMask fields_of(PacketClass packet_class, const SlotMask& slots) {
+    SlotMask s = slots;
+    const auto clear = [&](unsigned from, unsigned to) { std::fill(s.w + from, s.w + to, 0); };
+    const bool ip4 = packet_class <= PacketClass::kIp4Other;
+    const bool ip6 = !ip4 && packet_class <= PacketClass::kIp6Other;
+    const bool tcp = packet_class == PacketClass::kIp4Tcp || packet_class == PacketClass::kIp6Tcp;
+    const bool udp = packet_class == PacketClass::kIp4Udp || packet_class == PacketClass::kIp6Udp;
+    if (!ip4) {
+        clear(kSlotIp4Src, kSlotIp6Src);
+    }
+    if (!ip6) {
+        clear(kSlotIp6Src, kSlotL4Src);
+    }
+    if (!ip4 && !ip6) {
+        clear(kSlotIpProto, kSlotIp4Src);
+        clear(kSlotL4Src, kSlotTcpFlags);
+        s.w[kSlotFlowHash] = 0;
+    }
+    if (!tcp) {
+        s.w[kSlotTcpFlags] = 0;
+    }
+    if (packet_class != PacketClass::kArp) {
+        clear(kSlotArpOp, kSlotNdTarget);
+    }
+    if (!ip6 || tcp || udp) {
+        clear(kSlotNdTarget, kSlotPktLen);
+    }
+    return s;
+}
+
 }  // namespace
 
-KeyMask key_mask_of(const SlotMask& s) {
+PacketClass class_of(uint16_t eth_type, uint8_t ip_proto) {
+    const bool ip6 = eth_type == 0x86dd;
+    if (ip6 || eth_type == 0x0800) {
+        const unsigned l4 = ip_proto == 6 ? 0 : ip_proto == 17 ? 1 : 2;
+        return static_cast<PacketClass>(ip6 * 3 + l4);
+    }
+    return eth_type == 0x0806 || eth_type == 0x8035 ? PacketClass::kArp : PacketClass::kOther;
+}
+
+KeyMask key_mask_of(const SlotMask& slots, PacketClass packet_class) {
+    const SlotMask s = fields_of(packet_class, slots);
     KeyMask m;
     add_mac(&m, s, kSlotEthDst, offsetof(PacketKey, eth_dst));
     add_mac(&m, s, kSlotEthSrc, offsetof(PacketKey, eth_src));
@@ -85,6 +127,9 @@ KeyMask key_mask_of(const SlotMask& s) {
     m.bytes[offsetof(PacketKey, eth_type)] = 0xff;
     m.bytes[offsetof(PacketKey, eth_type) + 1] = 0xff;
     m.bytes[offsetof(PacketKey, kinds)] = 0xff;
+    if (packet_class <= PacketClass::kIp6Other) {
+        m.bytes[offsetof(PacketKey, ip_proto)] = 0xff;
+    }
     for (unsigned i = kSlotNdTarget; i < kSlotPktLen; ++i) {
         m.reads_nd |= s.w[i] != 0;
     }
@@ -92,6 +137,14 @@ KeyMask key_mask_of(const SlotMask& s) {
         m.reads_ct = true;
     }
     return m;
+}
+
+KeyMasks key_masks_of(const ClassReads& reads) {
+    KeyMasks masks;
+    for (unsigned i = 0; i < kPacketClasses; ++i) {
+        masks.of[i] = key_mask_of(reads[i], static_cast<PacketClass>(i));
+    }
+    return masks;
 }
 
 void expand_key(const PacketKey& key, State* state) {

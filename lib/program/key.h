@@ -4,10 +4,10 @@
 // What. Line 0 (64 bytes) holds the header fields in wire order; `context` in line 1 says where
 // the packet entered (a VIF entry point, or a tunnel's datapath, inport and outport). The cache key
 // is (context, line 0 & mask); the mask is a constant of the published pipeline: the bits that any
-// table reachable from the entry can look at (key_mask_of). ND fields lie in line 1 and are never
-// part of a cache key: a packet with ND fields that the pipeline reads walks every time.
-// Protocol overlays: ARP and RARP keep op in l4_src, spa/tpa in the first four bytes of
-// ip_src/ip_dst and sha/tha in the six bytes after. IPv4 uses the first four bytes.
+// table reachable from the entry can look at in packets of this class (key_masks_of). ND fields lie
+// in line 1 and are never part of a cache key: a packet with ND fields that the pipeline reads
+// walks every time. Protocol overlays: ARP and RARP keep op in l4_src, spa/tpa in the first four
+// bytes of ip_src/ip_dst and sha/tha in the six bytes after. IPv4 uses the first four bytes.
 // Threads: lives in the mbuf's private area, so it belongs to the worker that holds the mbuf.
 #pragma once
 
@@ -53,13 +53,15 @@ struct alignas(64) PacketKey {
     uint8_t nd_sll[6];
     uint8_t nd_tll[6];
     uint32_t pkt_len;    ///< host order, without FCS
-    uint32_t flow_hash;  ///< host order; over addresses, protocol and ports, 0 for non-IP only
+    uint32_t flow_hash;  ///< host order; over addresses, protocol and ports; 0: not IP. Valid with
+                         ///< has_flow_hash, else flow_hash_of() makes it (datapath/stages.h)
     uint32_t pkt_mark;
     uint8_t l2_len;    ///< bytes up to the L3 header, tag included
     uint16_t l3_len;   ///< IPv4 header, or IPv6 header with extension headers
     uint16_t l4_ofs;   ///< from the start of the frame; 0 when kL4 is not set
     uint16_t in_port;  ///< PortId
-    uint8_t pad[8];
+    uint8_t has_flow_hash;
+    uint8_t pad[7];
 };
 static_assert(sizeof(PacketKey) == 128);
 static_assert(offsetof(PacketKey, ip_src) == 16 && offsetof(PacketKey, ip_proto) == 48);
@@ -80,10 +82,43 @@ struct alignas(64) KeyMask {
     /// Conntrack is asked: only whole TCP and UDP packets may use the cache. Everything else has a
     /// connection that line 0 does not tell (ICMP identifiers, fragments).
     bool reads_ct = false;
+    bool operator==(const KeyMask&) const = default;
 };
 
-/// The bits of line 0 that stand for `slots`. Fields that overlay each other mask the same bytes.
-KeyMask key_mask_of(const SlotMask& slots);
+/// Kinds of packets that need not look at each other's fields: what a TCP packet's program depends
+/// on does not grow by a rule for ARP. A function of eth_type and ip_proto, which is why masks of
+/// IP packets always have the protocol.
+enum class PacketClass : uint8_t {
+    kIp4Tcp,
+    kIp4Udp,
+    kIp4Other,
+    kIp6Tcp,
+    kIp6Udp,
+    kIp6Other,
+    kArp,
+    kOther,
+};
+inline constexpr unsigned kPacketClasses = 8;
+PacketClass class_of(uint16_t eth_type, uint8_t ip_proto);  ///< eth_type in host order
+
+using ClassReads = std::array<SlotMask, kPacketClasses>;
+inline void operator|=(ClassReads& to, const ClassReads& from) {
+    for (unsigned i = 0; i < kPacketClasses; ++i) {
+        to[i] |= from[i];
+    }
+}
+
+/// What tables reachable from an entry look at, for each class of packets.
+struct KeyMasks {
+    std::array<KeyMask, kPacketClasses> of;
+    const KeyMask& at(PacketClass c) const { return of[static_cast<size_t>(c)]; }
+    bool operator==(const KeyMasks&) const = default;
+};
+
+/// The bits of line 0 that stand for `slots`. Fields that overlay each other mask the same bytes;
+/// fields that no packet of the class has do not count.
+KeyMask key_mask_of(const SlotMask& slots, PacketClass packet_class);
+KeyMasks key_masks_of(const ClassReads& reads);
 
 /// Fills every header slot of `state` from `key`; logical slots (0..21) are left alone.
 void expand_key(const PacketKey& key, State* state);

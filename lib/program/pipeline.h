@@ -99,18 +99,18 @@ struct Datapath {
     std::shared_ptr<const Neighbors> neighbors;  ///< never null
     std::shared_ptr<const LbHairpins> hairpins;  ///< null: no load balancer
     std::shared_ptr<const Evpn> evpn;            ///< null: no EVPN
-    SlotMask reads[2];  ///< bits its own tables and actions look at, per side
+    ClassReads reads[2];  ///< bits its own tables and actions look at, per side
     std::vector<std::shared_ptr<const void>> keep;  ///< owners of tables, ports, groups
 };
 
 /// Where a packet enters the logical network from a physical port.
 struct EntryPoint {
-    uint32_t id;          ///< unique over the life of the process for a given meaning
-    uint32_t datapath;    ///< index
-    uint32_t inport;      ///< key
-    uint32_t flags;       ///< initial State flags (flag::kFromLocalnet ...)
-    bool strip_vlan;      ///< the tag named the container or localnet port: remove it
-    const KeyMask* mask;  ///< what tables reachable from here look at
+    uint32_t id;            ///< unique over the life of the process for a given meaning
+    uint32_t datapath;      ///< index
+    uint32_t inport;        ///< key
+    uint32_t flags;         ///< initial State flags (flag::kFromLocalnet ...)
+    bool strip_vlan;        ///< the tag named the container or localnet port: remove it
+    const KeyMasks* masks;  ///< what tables reachable from here look at
 };
 
 /// What arrives on one physical port.
@@ -157,7 +157,7 @@ struct Pipeline {
     FlatMap<uint32_t, const Datapath*> by_key;  ///< tunnel_key -> datapath
     std::vector<const PortEntry*> entries;      ///< by PortId; null: port_no_entry
     std::vector<const Tunnel*> tunnels;         ///< by tunnel index; null where one went away
-    const KeyMask* tunnel_mask = nullptr;       ///< cache mask of packets that came by tunnel
+    const KeyMasks* tunnel_masks = nullptr;     ///< cache masks of packets that came by tunnel
     std::vector<uint32_t>
         pkt_lens;  ///< sorted lengths of check_pkt_larger(), at most kMaxLenClasses
     bool too_many_pkt_lens = false;  ///< more than that: the cache is not used

@@ -217,7 +217,7 @@ int main() {
         std::memcpy(rte_pktmbuf_append(m, static_cast<uint16_t>(frame.size())), frame.data(),
                     frame.size());
         PacketKey& key = meta_of(m).key;
-        parse_packet(m, 0, &key);
+        parse_packet(m, &key);
         Walker walker{**ct, {}, {}};
         read_facts(m, key, &walker.facts);
         walker.tuple = tuple_of(key, walker.facts);

@@ -31,7 +31,7 @@ struct HostConfig {
     unsigned workers = 1;
     std::vector<unsigned> cores;  ///< worker i runs on cores[i]; empty: not pinned
     unsigned mbufs = 16383;       ///< of each port pool and of the copy pool
-    uint32_t cache_entries = 65536;
+    uint32_t cache_entries = 262144;
     unsigned idle_sleep_us = 50;
     bool manual_clock = false;
     uint64_t hash_seed = 0;           ///< 0: random

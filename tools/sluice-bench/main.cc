@@ -40,7 +40,7 @@ struct BenchOptions {
     unsigned warm_ms = 500;
     unsigned memory_mb = 1024;
     unsigned mbufs = 65535;
-    unsigned cache_entries = 1u << 20;
+    unsigned cache_entries = 262144;
     bool huge = false;
     bool no_cache = false;
     bool drops = false;
@@ -154,7 +154,7 @@ Result<BenchOptions> parse(int argc, char** argv, bool* done) {
         "memory-mb", po::value(&o.memory_mb)->value_name("MB"), "DPDK memory (default 1024)")(
         "huge", po::bool_switch(&o.huge), "use hugepages")(
         "mbufs", po::value(&o.mbufs)->value_name("N"), "packet buffers a pool (65535)")(
-        "cache-entries", po::value(&o.cache_entries)->value_name("N"), "flow cache (1048576)")(
+        "cache-entries", po::value(&o.cache_entries)->value_name("N"), "flow cache (262144)")(
         "no-cache", po::bool_switch(&o.no_cache), "walk every packet")(
         "drops", po::bool_switch(&o.drops), "list drops by name afterwards")(
         "scenario", po::value(&o.scenario)->value_name("NAME"), "first word of the line printed")(

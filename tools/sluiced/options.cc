@@ -72,7 +72,7 @@ po::options_description describe(Options* o, std::string* cores, std::vector<std
         "huge", po::bool_switch(&o->huge), "take it from hugepages")(
         "mbufs", po::value(&o->mbufs)->value_name("N"), "packet buffers (default 16384)")(
         "cache-entries", po::value(&o->cache_entries)->value_name("N"),
-        "flow cache entries per worker, 0 turns the cache off (default 65536)")(
+        "flow cache entries per worker, 0 turns the cache off (default 262144)")(
         "conntrack-connections", po::value(&o->conntrack_connections)->value_name("N"),
         "connections that can be tracked, about 300 bytes each when used (default 1048576)")(
         "zones-file", po::value(&o->zones_file)->value_name("FILE"),

@@ -34,7 +34,7 @@ struct Options {
     unsigned memory_mb = 256;
     bool huge = false;
     unsigned mbufs = 16384;
-    unsigned cache_entries = 65536;
+    unsigned cache_entries = 262144;
     uint32_t conntrack_connections = 1u << 20;
     uint32_t conntrack_fragments_kb = 16384;
     unsigned idle_sleep_us = 50;  ///< a worker that found nothing for a while sleeps; 0 never

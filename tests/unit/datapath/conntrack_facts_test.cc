@@ -32,7 +32,7 @@ struct Packet {
                 m = s;
             }
         }
-        REQUIRE(parse_packet(m, 0, &key));
+        REQUIRE(parse_packet(m, &key));
     }
     ~Packet() { rte_pktmbuf_free(m); }
     PacketFacts facts() const {

@@ -68,7 +68,7 @@ struct Lab {
         REQUIRE(room);
         std::memcpy(room, frame.data(), frame.size());
         PacketKey& key = meta_of(m).key;
-        REQUIRE(parse_packet(m, 0, &key));
+        REQUIRE(parse_packet(m, &key));
         key.context = context;
         const Verdict v = table.add(m, key, now, &done);
         if (v == Verdict::kInvalid || v == Verdict::kOverlap) {

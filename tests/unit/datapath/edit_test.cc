@@ -86,7 +86,7 @@ Spec random_spec(std::mt19937_64& rng) {
 struct Packet {
     rte_mbuf* m;
     explicit Packet(const Bytes& frame) : m(to_mbuf(frame)) {
-        REQUIRE(parse_packet(m, 1, &meta_of(m).key));
+        REQUIRE(parse_packet(m, &meta_of(m).key));
     }
     Packet(const Packet&) = delete;
     ~Packet() { rte_pktmbuf_free(m); }
@@ -177,7 +177,7 @@ TEST_CASE("random edits equal frames built with the new values", "[edit]") {
         }
         // The key still tells the layout.
         PacketKey again;
-        REQUIRE(parse_packet(p.m, 1, &again));
+        REQUIRE(parse_packet(p.m, &again));
         CHECK(again.l2_len == p.key()->l2_len);
         CHECK(again.l4_ofs == p.key()->l4_ofs);
         CHECK(again.pkt_len == p.key()->pkt_len);

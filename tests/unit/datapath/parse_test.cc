@@ -5,7 +5,9 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <memory>
+#include <random>
 
+#include "datapath/parse_plain.h"
 #include "datapath/stages.h"
 #include "lib/program/packet_meta.h"
 #include "tests/unit/datapath/world.h"
@@ -69,7 +71,7 @@ TEST_CASE("fields of frames made by scapy", "[parse]") {
         const auto data = exact(frame.data(), frame.size());
         const auto n = static_cast<uint32_t>(frame.size());
         PacketKey key;
-        REQUIRE(parse_frame(data.get(), n, n, 1, &key));
+        REQUIRE(parse_frame(data.get(), n, n, &key));
         CHECK(starts(key.eth_dst, 6, "020000000002"));
         CHECK(starts(key.eth_src, 6, "020000000001"));
         CHECK(ntohs(key.eth_type) == v.eth_type);
@@ -100,12 +102,39 @@ TEST_CASE("no frame cut at any length makes the parser read past its end", "[par
             const auto data = exact(frame.data(), n);
             PacketKey key;
             // Both as a short frame and as the first bytes of a longer one.
-            CHECK(parse_frame(data.get(), static_cast<uint32_t>(n), static_cast<uint32_t>(n), 1,
+            CHECK(parse_frame(data.get(), static_cast<uint32_t>(n), static_cast<uint32_t>(n),
                               &key) == (n >= 14));
             parse_frame(data.get(), static_cast<uint32_t>(n),
-                        static_cast<uint32_t>(frame.size() + 100), 1, &key);
+                        static_cast<uint32_t>(frame.size() + 100), &key);
         }
     }
+}
+
+TEST_CASE("the quick parser says what the slow one says", "[parse]") {
+    std::mt19937 rng(5);
+    size_t quick = 0;
+    for (unsigned round = 0; round < 200; ++round) {
+        for (const Vector& v : kVectors) {
+            Bytes frame = from_hex(v.frame);
+            for (unsigned flips = round % 4; flips && !frame.empty(); --flips) {
+                frame[rng() % frame.size()] ^= static_cast<uint8_t>(1u << rng() % 8);
+            }
+            frame.resize(std::max<size_t>(14, frame.size() - rng() % 3));
+            const auto n = static_cast<uint32_t>(frame.size());
+            const auto data = exact(frame.data(), n);
+            PacketKey slow;
+            PacketKey key;
+            PacketClass packet_class;
+            REQUIRE(parse_frame_slowly(data.get(), n, n, &slow));
+            if (parse_plain(data.get(), n, 0, &key, &packet_class)) {
+                ++quick;
+                CAPTURE(v.name, round);
+                REQUIRE(std::memcmp(&key, &slow, sizeof key) == 0);
+                REQUIRE(packet_class == class_of(ntohs(slow.eth_type), slow.ip_proto));
+            }
+        }
+    }
+    CHECK(quick > 500);
 }
 
 TEST_CASE("headers spread over segments parse the same", "[parse]") {
@@ -114,13 +143,13 @@ TEST_CASE("headers spread over segments parse the same", "[parse]") {
         const Bytes frame = from_hex(v.frame);
         const auto n = static_cast<uint32_t>(frame.size());
         PacketKey whole;
-        parse_frame(frame.data(), n, n, 1, &whole);
+        parse_frame(frame.data(), n, n, &whole);
         for (const std::vector<uint16_t>& cut :
              {std::vector<uint16_t>{1, 2, 3, 4, 5, 6, 7, 8}, std::vector<uint16_t>{14, 20},
               std::vector<uint16_t>{0, 13, 0, 25}}) {
             rte_mbuf* m = to_mbuf(frame, cut);
             PacketKey key;
-            REQUIRE(parse_packet(m, 1, &key));
+            REQUIRE(parse_packet(m, &key));
             CHECK(std::memcmp(&key, &whole, sizeof key) == 0);
             CHECK(to_bytes(m) == frame);
             CHECK(rte_mbuf_check(m, 1, nullptr) == 0);
@@ -133,8 +162,8 @@ TEST_CASE("the flow hash is that of the flow", "[parse]") {
     const auto hash = [](const Bytes& frame, uint64_t seed = 9) {
         PacketKey key;
         const auto n = static_cast<uint32_t>(frame.size());
-        parse_frame(frame.data(), n, n, seed, &key);
-        return key.flow_hash;
+        parse_frame(frame.data(), n, n, &key);
+        return flow_hash_of(&key, seed);
     };
     const auto udp = [](uint16_t sport, size_t n) {
         return PacketBuilder().eth(1, 2).ip4(5, 6).udp(sport, 7).payload(n);

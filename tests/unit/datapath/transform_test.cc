@@ -49,7 +49,7 @@ struct Packet {
     rte_mbuf* m;
     explicit Packet(const Bytes& frame, const std::vector<uint16_t>& lengths = {})
         : m(to_mbuf(frame, lengths)) {
-        REQUIRE(parse_packet(m, 0, &key()));
+        REQUIRE(parse_packet(m, &key()));
     }
     ~Packet() { rte_pktmbuf_free(m); }
     PacketKey& key() const { return meta_of(m).key; }

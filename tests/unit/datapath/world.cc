@@ -276,7 +276,9 @@ public:
         std::map<std::pair<PortId, uint16_t>, std::vector<const EntryPoint*>*> tagged;
         for (const auto& model : world_.entries) {
             EntryPoint* e = copy(model->entry);
-            e->mask = copy(key_mask_of(reads(*world_.datapaths[model->entry.datapath])));
+            ClassReads all;
+            all.fill(reads(*world_.datapaths[model->entry.datapath]));
+            e->masks = copy(key_masks_of(all));
             if (model->vid < 0) {
                 port(model->port)->untagged.push_back(e);
                 continue;
@@ -342,7 +344,9 @@ std::unique_ptr<const Pipeline> World::build() {
         all |= reads_from(*datapaths[i]);
     }
     p->by_key = FlatMap<uint32_t, const Datapath*>(by_key);
-    p->tunnel_mask = builder.copy(key_mask_of(all));
+    ClassReads every;
+    every.fill(all);
+    p->tunnel_masks = builder.copy(key_masks_of(every));
     for (const Tunnel& tunnel : tunnels) {
         p->tunnels.push_back(builder.copy(tunnel));
     }

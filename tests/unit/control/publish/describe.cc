@@ -41,8 +41,13 @@ struct Describer {
         }
         return "?";
     }
-    std::string mask(const KeyMask* m) const {
-        return fmt::format("{:02x} nd {}", fmt::join(m->bytes, ""), m->reads_nd);
+    std::string masks(const KeyMasks* all) const {
+        std::string text;
+        for (const KeyMask& m : all->of) {
+            text +=
+                fmt::format("{:02x} nd {} ct {};", fmt::join(m.bytes, ""), m.reads_nd, m.reads_ct);
+        }
+        return text;
     }
 
     void ports(const Datapath& datapath) {
@@ -129,14 +134,16 @@ struct Describer {
                          options.with_hashes ? table->content_hash : 0, table->description);
                 }
             }
-            line(" reads {} {:x}", side, fmt::join(datapath.reads[side].w, " "));
+            for (const SlotMask& reads : datapath.reads[side]) {
+                line(" reads {} {:x}", side, fmt::join(reads.w, " "));
+            }
         }
     }
 
     void entry(const char* name, const std::vector<const EntryPoint*>& list) {
         for (const EntryPoint* point : list) {
             line("  {} {}:{} flags {:#x} strip {} mask {}", name, datapath_name(point->datapath),
-                 point->inport, point->flags, point->strip_vlan, mask(point->mask));
+                 point->inport, point->flags, point->strip_vlan, masks(point->masks));
         }
     }
 
@@ -197,7 +204,7 @@ std::string describe(const Pipeline& pipeline, const DescribeOptions& options) {
     }
     d.entries();
     d.tunnels();
-    d.line("tunnel mask {}", d.mask(pipeline.tunnel_mask));
+    d.line("tunnel masks {}", d.masks(pipeline.tunnel_masks));
     d.line("lengths {}", pipeline.pkt_lens);
     std::vector<std::string> flows;
     for (const auto& info : *pipeline.flows) {

@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 
+#include <array>
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <random>
@@ -19,7 +20,13 @@ PacketKey random_key(std::mt19937& rng, uint8_t kinds) {
         bytes[i] = static_cast<uint8_t>(rng());
     }
     key.kinds = kinds;
-    key.tcp_flags &= htons(0xfff);
+    // As the parser leaves them: types that go with the kinds, TCP flags of TCP alone.
+    key.eth_type = htons(kinds & kind::kIp4   ? 0x0800
+                         : kinds & kind::kIp6 ? 0x86dd
+                         : kinds & kind::kArp ? 0x0806
+                                              : 0x9000);
+    key.ip_proto = std::array<uint8_t, 4>{6, 17, 58, key.ip_proto}[rng() % 4];
+    key.tcp_flags &= htons(key.ip_proto == 6 ? 0xfff : 0);
     key.ip6_label &= htonl(0xfffff);
     key.ip_frag &= 3;
     return key;
@@ -45,7 +52,8 @@ TEST_CASE("a slot bit that is read is a key bit that is compared") {
         PacketKey b = a;
         auto* bytes = reinterpret_cast<uint8_t*>(&b);
         bytes[rng() % 64] ^= static_cast<uint8_t>(1u << rng() % 8);
-        if (b.kinds != a.kinds || b.len_class != a.len_class) {
+        if (b.kinds != a.kinds || b.len_class != a.len_class ||
+            (a.ip_proto != 6 && b.tcp_flags != 0)) {
             continue;
         }
         State sa{};
@@ -58,18 +66,20 @@ TEST_CASE("a slot bit that is read is a key bit that is compared") {
                 SlotMask reads;
                 reads.w[slot] = difference;
                 CAPTURE(slot, difference);
-                REQUIRE_FALSE(masked_equal(a, b, key_mask_of(reads)));
+                const PacketClass c = class_of(ntohs(a.eth_type), a.ip_proto);
+                REQUIRE_FALSE(masked_equal(a, b, key_mask_of(reads, c)));
             }
         }
     }
 }
 
 TEST_CASE("bits that nobody reads are not compared") {
-    const KeyMask mask = key_mask_of(SlotMask{});
+    const KeyMask mask = key_mask_of(SlotMask{}, PacketClass::kIp4Udp);
     std::mt19937 rng(2);
     const PacketKey a = random_key(rng, kind::kIp4 | kind::kL4);
     PacketKey b = random_key(rng, kind::kIp4 | kind::kL4);
     b.eth_type = a.eth_type;  // always part of the key
+    b.ip_proto = a.ip_proto;
     REQUIRE(masked_equal(a, b, mask));
     REQUIRE_FALSE(mask.reads_nd);
 }
@@ -107,7 +117,8 @@ TEST_CASE("fields land where fields.def says") {
     REQUIRE(s.w[kSlotIp4Src] == 0);
     SlotMask reads;
     reads.w[kSlotNdSll + 1] = 1;
-    REQUIRE(key_mask_of(reads).reads_nd);
+    REQUIRE(key_mask_of(reads, PacketClass::kIp6Other).reads_nd);
+    REQUIRE_FALSE(key_mask_of(reads, PacketClass::kIp6Tcp).reads_nd);
 }
 
 TEST_CASE("locate finds bits of wide fields in the right slot") {
