@@ -202,13 +202,11 @@ private:
         packets_ = n;
         time(ledger, "2 parse", [&] {
             for (unsigned i = 0; i < n; ++i) {
-                parse_packet(pkts[i], 1, &meta_of(pkts[i]).key);
+                parse_packet(pkts[i], &meta_of(pkts[i]).key);
             }
         });
         time(ledger, "3 parse, decap, entry", [&] {
-            for (unsigned i = 0; i < n; ++i) {
-                physical_to_logical(ctx, pkts[i], port);
-            }
+            physical_to_logical(ctx, pkts, n, port);
         });
         probe(ledger);
         connections(ledger);
@@ -217,7 +215,7 @@ private:
             for (unsigned i = 0; i < ctx.n_items; ++i) {
                 Item& item = ctx.items[i];
                 if (item.entry) {
-                    apply(ctx, item.m, item.entry->view());
+                    apply(ctx, item.m, item.entry->program->view());
                 } else {
                     rte_pktmbuf_free(item.m);
                 }
@@ -232,7 +230,8 @@ private:
             for (unsigned i = 0; i < ctx.n_items; ++i) {
                 Item& item = ctx.items[i];
                 if (item.mask) {
-                    item.hash = ctx.cache.hash(meta_of(item.m).key, *item.mask);
+                    FlowCache::mask_key(meta_of(item.m).key, *item.mask, &item.key);
+                    item.hash = ctx.cache.hash(item.key);
                     ctx.cache.prefetch_set(item.hash);
                 }
             }
@@ -244,7 +243,7 @@ private:
             for (unsigned i = 0; i < ctx.n_items; ++i) {
                 Item& item = ctx.items[i];
                 if (item.mask) {
-                    item.entry = ctx.cache.find(item.hash, meta_of(item.m).key, *item.mask);
+                    item.entry = ctx.cache.find(item.hash, item.key);
                 }
             }
         });
@@ -255,7 +254,7 @@ private:
         WorkerCtx& ctx = *ctx_;
         bool any = false;
         for (unsigned i = 0; i < ctx.n_items; ++i) {
-            any |= ctx.items[i].entry && ctx.items[i].entry->n_steps;
+            any |= ctx.items[i].entry && ctx.items[i].entry->program->n_steps;
         }
         if (!any) {
             return;
@@ -269,8 +268,8 @@ private:
         time(ledger, "7 conntrack review, touch", [&] {
             for (unsigned i = 0; i < ctx.n_items; ++i) {
                 const CacheEntry* entry = ctx.items[i].entry;
-                for (unsigned k = 0; entry && k < entry->n_steps; ++k) {
-                    const CtStep step = entry->step(k);
+                for (unsigned k = 0; entry && k < entry->program->n_steps; ++k) {
+                    const CtStep& step = entry->program->steps()[k];
                     CtView view;
                     if (conntrack_->review(step.conn, step.generation, step.is_reply != 0, facts[i],
                                            ctx.now_ms, &view)) {
@@ -288,7 +287,8 @@ private:
         unsigned inserted = 0;
         for (unsigned i = 0; i < ctx.n_items; ++i) {
             Item& item = ctx.items[i];
-            const PacketKey& key = meta_of(item.m).key;
+            PacketKey& key = meta_of(item.m).key;
+            flow_hash_of(&key, 1);
             WalkEnv env;
             env.conntrack = conntrack_.get();
             env.affinity = ctx.affinity;
@@ -305,8 +305,8 @@ private:
             walking += rte_rdtsc() - begin;
             if (item.mask && !item.entry && ctx.program.cacheable) {
                 begin = rte_rdtsc();
-                item.entry = ctx.cache.insert(item.hash, key, *item.mask, ctx.program,
-                                              ctx.pipeline->sequence, nullptr, ctx.counters);
+                item.entry = ctx.cache.insert(item.hash, item.key, ctx.program, *ctx.pipeline,
+                                              nullptr, ctx.counters);
                 inserting += rte_rdtsc() - begin;
                 ++inserted;
             }
@@ -319,7 +319,7 @@ private:
         for (unsigned i = 0; inserted && i < ctx.n_items; ++i) {
             Item& item = ctx.items[i];
             if (item.mask) {
-                item.entry = ctx.cache.find(item.hash, meta_of(item.m).key, *item.mask);
+                item.entry = ctx.cache.find(item.hash, item.key);
             }
         }
     }
