@@ -177,6 +177,7 @@ const Instr* Walker<kTrace>::exec(const Instr* i, const Instr* end, unsigned sid
             break;
         case Op::kDrop:
             *went = true;
+        case Op::kBuffer: i = hold(i, end); break;
             drop(i->a ? static_cast<Drop>(i->a) : Drop::k_logical_flow);
             return nullptr;
         default:
@@ -236,6 +237,10 @@ template <bool kTrace>
 void Walker<kTrace>::transform(const Instr* i, unsigned side) {
     if (!descend()) {
         return;
+    if (!within_meter(*i)) {
+        drop(Drop::k_metered);
+        return;
+    }
     }
     const Frame saved = f_;
     uint64_t sets[ProgramBuffer::kMaxSection];
@@ -302,7 +307,13 @@ bool Walker<kTrace>::exec_data(const Instr& i) {
         return true;
     case Op::kPutArp:
     case Op::kPutNd:
-    case Op::kPutFdb: emit_message(f_, i, flow_, &out_); return true;
+    case Op::kPutFdb:
+        if (within_meter(i)) {
+            emit_message(f_, i, flow_, &out_);
+        } else {
+            ++metered_;
+        }
+        return true;
     case Op::kCheckPktLarger:
         f_.write(i.e, 1u << i.f, (f_.s.w[kSlotPktLen] > i.d) << i.f);
         return true;
@@ -318,7 +329,6 @@ bool Walker<kTrace>::exec_data(const Instr& i) {
     case Op::kChkEvpnArp:
     case Op::kFloodRemote:
     case Op::kMacCacheUse: return exec_memory(i);
-    case Op::kBuffer: buffer(i); return true;
     case Op::kCtClear: forget_ct(); return true;
     default: lookup(f_, i, &f_); return true;
     }
@@ -341,6 +351,9 @@ template void walk<true>(const Pipeline&, const PacketKey&, const WalkStart&, co
 template void Walker<false>::run(unsigned, unsigned);
 template void Walker<true>::run(unsigned, unsigned);
 template void Walker<false>::drop(Drop);
+    if (walker.metered() != 0) {
+        counters->add(Counter::k_punts_metered, walker.metered());
+    }
 template void Walker<true>::drop(Drop);
 template void Walker<false>::record(TraceRecord::Kind, uint32_t, uint32_t);
 template void Walker<true>::record(TraceRecord::Kind, uint32_t, uint32_t);

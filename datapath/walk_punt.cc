@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Packets for the slow path: answers asked for, copies to keep or to read.
+#include <algorithm>
 #include <cstring>
 
+#include "datapath/meter.h"
 #include "datapath/walk.h"
 #include "lib/program/packet_meta.h"
 
@@ -28,6 +30,28 @@ bool Walker<kTrace>::punt(const Instr* i, const Instr* end) {
     return i->b == kPuntCopies;
 }
 
+template <bool kTrace>
+bool Walker<kTrace>::within_meter(const Instr& i) {
+    const auto* spec = static_cast<const PuntSpec*>(i.p);
+    if (!spec || spec->meter >= pipeline_.meters.size() || !pipeline_.meters[spec->meter]) {
+        return true;
+    }
+    out_.cacheable = false;
+    return !env_.meters ||
+           env_.meters->take(*pipeline_.meters[spec->meter], f_.s.w[kSlotPktLen], env_.now_ms);
+}
+
+template <bool kTrace>
+const Instr* Walker<kTrace>::hold(const Instr* i, const Instr* end) {
+    if (within_meter(*i)) {
+        buffer(*i);
+        return i + 1;
+    }
+    drop(Drop::k_metered);
+    ++i;
+    return i != end && i->op == Op::kTransform ? std::min(i + 1 + i->d, end) : i;
+}
+
 /// The packet as it is now, for when the next hop is known.
 template <bool kTrace>
 void Walker<kTrace>::buffer(const Instr& i) {
@@ -42,7 +66,9 @@ void Walker<kTrace>::buffer(const Instr& i) {
 
 template bool Walker<false>::punt(const Instr*, const Instr*);
 template bool Walker<true>::punt(const Instr*, const Instr*);
-template void Walker<false>::buffer(const Instr&);
-template void Walker<true>::buffer(const Instr&);
+template bool Walker<false>::within_meter(const Instr&);
+template bool Walker<true>::within_meter(const Instr&);
+template const Instr* Walker<false>::hold(const Instr*, const Instr*);
+template const Instr* Walker<true>::hold(const Instr*, const Instr*);
 
 }  // namespace sluice

@@ -45,26 +45,34 @@ std::string with_templates(const std::string& text, const Names& names) {
     return lang::substitute_templates(text, values);
 }
 
-/// log() and trigger_event() have meters of their own, or none.
-bool takes_flow_meter(const Instr& i) {
-    if (i.op == Op::kPunt) {
+/// log() and trigger_event() have meters of their own, or none. A request for an address and the
+/// packet that waits for the answer go through the meter as one.
+bool takes_flow_meter(const Code& code, const Instr& i) {
+    switch (i.op) {
+    case Op::kPunt: {
         const auto reason = static_cast<PuntReason>(i.a);
         return reason != PuntReason::kLog && reason != PuntReason::kEvent;
     }
-    return i.op == Op::kTransform || i.op == Op::kPutArp || i.op == Op::kPutNd ||
-           i.op == Op::kPutFdb;
+    case Op::kTransform: return &i == code.instrs.data() || (&i)[-1].op != Op::kBuffer;
+    case Op::kBuffer:
+    case Op::kPutArp:
+    case Op::kPutNd:
+    case Op::kPutFdb: return true;
+    default: return false;
+    }
 }
 
 /// The same code; what OVN's controller would carry out is behind the meter.
 CodePtr behind_meter(const CodePtr& code, const std::string& name) {
-    if (std::none_of(code->instrs.begin(), code->instrs.end(), takes_flow_meter)) {
+    if (std::none_of(code->instrs.begin(), code->instrs.end(),
+                     [&](const Instr& i) { return takes_flow_meter(*code, i); })) {
         return code;
     }
     auto metered = std::make_shared<Code>(*code);
     const auto meter = MeterNames::instance().intern(name);
     metered->keep.push_back(meter);
     for (Instr& i : metered->instrs) {
-        if (takes_flow_meter(i)) {
+        if (takes_flow_meter(*metered, i)) {
             PuntSpec spec = i.p ? *static_cast<const PuntSpec*>(i.p) : PuntSpec{kNoMeter, 65536};
             spec.meter = meter->index;
             const auto kept = intern_punt_spec(spec);

@@ -264,3 +264,46 @@ TEST_CASE("the slow path's meters: copies go quietly, packets are drops", "[mete
     CHECK(net.lab.drops(Drop::k_metered) == (kind == kPuntCopies ? 0 : 3));
     CHECK(net.lab.in_use() == 0);
 }
+
+TEST_CASE("a transform beyond its meter is not made, and the packet is a drop", "[meter]") {
+    const bool holds = GENERATE(false, true);
+    Net net;
+    net.world.meters = {nullptr, std::make_shared<MeterSpec>(spec(1, true, {{1, 2}}))};
+    const PuntSpec metered{1, 65536};
+    std::vector<Instr> code;
+    if (holds) {
+        code.push_back(op(Op::kBuffer, 0, 0, 0, 0, 0, 0, &metered));
+    }
+    code.push_back(op(Op::kTransform, static_cast<unsigned>(Transform::kArp), 0, 0, 2, 0, 0,
+                      holds ? nullptr : &metered));
+    code.insert(code.end(), {load(kSlotOutport, 3), output(), load(kSlotOutport, 2), output()});
+    const uint32_t flow = net.world.rule(net.ls, kIngress, 0, {}, code);
+    net.world.rule(net.ls, kEgress, 0, {}, {output()});
+    net.lab.publish(net.world);
+    net.send(5);
+    CHECK(net.out(2) == 2);
+    CHECK(net.out(1) == 5);  // what follows the block is no matter of the meter
+    CHECK(net.lab.take_punts().size() == (holds ? 2 : 0));
+    CHECK(net.lab.drops(Drop::k_metered) == 3);
+    CHECK(net.lab.flow_packets(flow) == 5);
+    CHECK(net.lab.in_use() == 0);
+}
+
+TEST_CASE("what is learnt goes through the meter, packet by packet", "[meter]") {
+    const Op learn = GENERATE(Op::kPutArp, Op::kPutNd, Op::kPutFdb);
+    Net net;
+    net.world.meters = {std::make_shared<MeterSpec>(spec(1, true, {{1, 2}}))};
+    const PuntSpec metered{0, 65536};
+    const unsigned second = learn == Op::kPutFdb ? kSlotEthSrc : kSlotXxreg0;
+    net.world.rule(net.ls, kIngress, 0, {},
+                   {op(learn, kSlotInport, second, kSlotEthSrc, 0, 0, 0, &metered),
+                    load(kSlotOutport, 2), output()});
+    net.world.rule(net.ls, kEgress, 0, {}, {output()});
+    net.lab.publish(net.world);
+    net.send(5);
+    Message messages[8];
+    CHECK(net.lab.mailbox->take_messages(messages, 8) == 2);
+    CHECK(net.lab.count(Counter::k_punts_metered) == 3);
+    CHECK(net.out(1) == 5);
+    CHECK(net.lab.drops(Drop::k_metered) == 0);
+}
