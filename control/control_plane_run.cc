@@ -137,6 +137,9 @@ chassis::Attachments ControlPlane::Impl::attachments() {
         if (plugger.id(port.spec.name) == kNoPort) {
             continue;
         }
+        if (!port.mirror_id.empty()) {
+            here.mirror_targets.try_emplace(port.mirror_id, plugger.id(port.spec.name));
+        }
         if (!port.iface_id.empty()) {
             by_iface[port.iface_id].push_back(&port);
         }

@@ -14,7 +14,8 @@ PipelineBuilder::PipelineBuilder(const sb::Mirror* mirror, physical::UnderlayMod
 PipelineBuilder::~PipelineBuilder() = default;
 
 physical::View PipelineBuilder::view(const BuildInputs& inputs) const {
-    return {*mirror_, inputs.attachments, plan_, inputs.identity, tunnels_, index_, zones_};
+    return {*mirror_, inputs.attachments, plan_, inputs.identity, tunnels_, index_, zones_,
+            &mirrors_};
 }
 
 std::unique_ptr<const Pipeline> PipelineBuilder::update(const BuildInputs& inputs) {
@@ -75,6 +76,9 @@ void PipelineBuilder::plan_round(const BuildInputs& inputs) {
     plan_ = chassis::plan_bindings(*mirror_, inputs.attachments, inputs.identity);
     bool has_index_change = false;
     is_tunnels_changed_ = tunnels_.update(*mirror_, inputs.encap, underlay_, &has_index_change);
+    bool has_mirror_change = false;
+    is_tunnels_changed_ |= mirrors_.update(*mirror_, plan_, inputs.attachments, inputs.encap.ips,
+                                           underlay_, &has_mirror_change);
     is_structure_changed_ = false;
     if (is_fresh_) {
         for (const auto& [datapath, local] : locals_) {
@@ -102,7 +106,7 @@ void PipelineBuilder::plan_round(const BuildInputs& inputs) {
     mark_other_rows();
     mark_balancers(inputs);
     mark_names(inputs);
-    if (has_index_change || inputs.identity.name != inputs_.identity.name) {
+    if (has_index_change || has_mirror_change || inputs.identity.name != inputs_.identity.name) {
         mark_all_ports();
     }
 }
@@ -251,6 +255,7 @@ std::map<Uuid, std::string> PipelineBuilder::flow_errors() const {
 
 std::vector<std::string> PipelineBuilder::port_errors() const {
     std::vector<std::string> errors = plan_.refused;
+    errors.insert(errors.end(), mirrors_.errors().begin(), mirrors_.errors().end());
     for (const auto& [datapath, local] : locals_) {
         errors.insert(errors.end(), local.ports->errors.begin(), local.ports->errors.end());
         if (local.hairpins) {

@@ -25,6 +25,7 @@
 #include "control/physical/entries.h"
 #include "control/physical/load_balancers.h"
 #include "control/physical/names.h"
+#include "control/physical/mirrors.h"
 #include "control/physical/tunnels.h"
 #include "control/physical/underlay.h"
 #include "control/physical/view.h"
@@ -134,6 +135,7 @@ private:
     compile::PassListener* listener_ = nullptr;
     FlowStore flows_;
     physical::Tunnels tunnels_;
+    physical::Mirrors mirrors_;
     physical::EntryIds entry_ids_;
     chassis::BindingPlan plan_;
     chassis::CtZones zones_;
@@ -149,6 +151,7 @@ private:
     std::vector<std::shared_ptr<const MeterSpec>> meters_;  ///< by index of MeterNames
     std::shared_ptr<const physical::EntriesPart> entries_;
     uint64_t sequence_ = 0;
+    uint64_t round_ = 0;  ///< calls of update()
     uint64_t physical_generation_ = 0;
     bool is_fresh_ = true;
     bool is_tunnels_changed_ = false;

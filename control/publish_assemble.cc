@@ -162,6 +162,11 @@ std::unique_ptr<const Pipeline> PipelineBuilder::assemble() {
         pipeline->tunnels.push_back(tunnel.get());
         pipeline->keep.push_back(tunnel);
     }
+    for (const auto& sink : mirrors_.list()) {
+        pipeline->mirrors.push_back(sink.get());
+        pipeline->keep.push_back(sink);
+    }
+    pipeline->keep.push_back(mirrors_.sequence());
     for (const auto& mask : masks_) {
         pipeline->keep.push_back(mask);
     }

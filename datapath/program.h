@@ -36,7 +36,7 @@ enum class Act : uint8_t {
     kInnerNat,     ///< a: 1 IPv6, d: ports << 16 (or ICMP identifiers) of the packet that an ICMP
                    ///< error quotes; then its addresses: two words source, two destination
     kPushVlan,     ///< low 16 bits: TCI; sets the VID when the frame has a tag already
-    kEncap,        ///< d: tunnel index; then a word datapath << 32 | inport << 16 | outport
+    kEncap,        ///< d: tunnel index, or MirrorSink::kTarget | its number; then a word datapath << 32 | inport << 16 | outport
     kQueue,        ///< d: queue of the output port
     kMeter,        ///< a: number of the meter, d: rate kbit/s, then flow << 32 | burst kbit, then
                    ///< datapath << 32 | inport, then length of the packet or 0: as received

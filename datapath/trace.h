@@ -25,6 +25,7 @@ struct TraceRecord {
         kCode,       ///< one instruction of the rule is about to run: instr
         kReplicate,  ///< output to a group: outport; count: copies
         kDeliver,    ///< to the egress pipeline of local outport
+        kMirror,     ///< a copy to a mirror: number in `target`
         kTunnel,     ///< to another chassis: tunnel index in `target`, outport
         kOutput,     ///< out of physical port `port`
         kReenter,    ///< over a patch port into datapath/inport

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "datapath/classify.h"
 #include "lib/base/check.h"
@@ -66,6 +67,7 @@ void Walker<kTrace>::start(const PacketKey& key, const WalkStart& start) {
     switch (start.kind) {
     case WalkStart::Kind::kIngress:
         record(TraceRecord::Kind::kEnter);
+        mirror_received(key);
         run(kIngress, 0);
         break;
     case WalkStart::Kind::kEgress: run(kEgress, 0); break;
@@ -243,6 +245,7 @@ void Walker<kTrace>::transform(const Instr* i, unsigned side) {
     }
     }
     const Frame saved = f_;
+    const uint64_t mirrored = std::exchange(mirrored_, 0);  // it will be another packet
     uint64_t sets[ProgramBuffer::kMaxSection];
     const uint32_t n = append_sets(f_, sets);
     if (f_.n_prefix + n + 1 > Prefix::kWords) {
@@ -265,6 +268,7 @@ void Walker<kTrace>::transform(const Instr* i, unsigned side) {
         }
     }
     f_ = saved;
+    mirrored_ = mirrored;
     --depth_;
 }
 

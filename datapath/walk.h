@@ -73,6 +73,9 @@ uint32_t append_sets(const Frame& frame, uint64_t* words);
 void emit_output(const Frame& frame, const Prefix& prefix, const LogicalPort& port,
                  ProgramBuffer* out);
 void emit_tunnel(const Frame& frame, const Prefix& prefix, uint32_t tunnel, ProgramBuffer* out);
+/// A copy for a mirror, with the tag that the port has on the wire.
+void emit_mirror(const Frame& frame, const Prefix& prefix, const LogicalPort& port, uint32_t number,
+                 ProgramBuffer* out);
 void emit_drop(const Frame& frame, Drop reason, uint32_t flow, ProgramBuffer* out);
 void emit_punt(const Frame& frame, const Prefix& prefix, const PuntPlace& place, const Instr& instr,
                uint32_t flow, ProgramBuffer* out);
@@ -135,6 +138,8 @@ private:
     void deliver(const LogicalPort& port, bool in_group);
     void logical_to_physical();
     void reenter(const LogicalPort& port);
+    void mirror_received(const PacketKey& key);
+    void mirror(const LogicalPort& port, uint64_t mirrors);
     bool from_localport() const;
 
     // walk_punt.cc
@@ -197,6 +202,7 @@ private:
     unsigned depth_ = 0;
     unsigned total_reentries_ = 0;
     uint64_t lookups_ = 0;
+    uint64_t mirrored_ = 0;  ///< mirrors that have their copy of this packet
     uint32_t sp_ = 0;
     uint32_t stack_[limits::kMaxStack];
     Prefix prefix_;

@@ -157,6 +157,12 @@ Message::Kind kind_of(const Instr& i) {
 }
 
 uint64_t place(const Frame& f) {
+/// What an encapsulation carries.
+uint64_t coordinates(const Frame& f) {
+    return uint64_t{f.datapath->key} << 32 | uint64_t{f.s.w[kSlotInport] & 0x7fff} << 16 |
+           (f.s.w[kSlotOutport] & 0xffff);
+}
+
     return uint64_t{f.datapath->key} << 32 | f.s.w[kSlotInport];
 }
 
@@ -187,10 +193,20 @@ void emit_output(const Frame& f, const Prefix& prefix, const LogicalPort& port,
 }
 
 void emit_tunnel(const Frame& f, const Prefix& prefix, uint32_t tunnel, ProgramBuffer* out) {
+void emit_mirror(const Frame& f, const Prefix& prefix, const LogicalPort& port, uint32_t number,
+                 ProgramBuffer* out) {
+    begin_packet(f, prefix, out);
+    if (port.vlan_tci) {
+        out->put(act::word(Act::kPushVlan, 0, 0, port.vlan_tci));
+    }
+    out->put(act::word(Act::kEncap, 0, 0, MirrorSink::kTarget | number));
+    out->put(coordinates(f));
+    out->end_section();
+}
+
     begin_packet(f, prefix, out);
     out->put(act::word(Act::kEncap, 0, 0, tunnel));
-    out->put(uint64_t{f.datapath->key} << 32 | uint64_t{f.s.w[kSlotInport] & 0x7fff} << 16 |
-             (f.s.w[kSlotOutport] & 0xffff));
+    out->put(coordinates(f));
     out->end_section();
 }
 

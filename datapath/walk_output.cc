@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The stages between the pipelines: output (remote, local, loopback check), logical-to-physical.
+#include <bit>
 #include <cstring>
 
 #include "datapath/walk.h"
@@ -134,10 +135,31 @@ void Walker<kTrace>::logical_to_physical() {
             trace_->records.back().port = port.port;
         }
         emit_output(f_, prefix_, port, &out_);
+        mirror(port, port.mirrors_out);
     } else if (port.reach == Reach::kPatch) {
         reenter(port);
     } else {
         drop(Drop::k_unbound_port);
+    }
+}
+
+/// What a port sends is copied as it is, whatever becomes of it; packets of our own have no port.
+template <bool kTrace>
+void Walker<kTrace>::mirror_received(const PacketKey& key) {
+    const LogicalPort* const* in = f_.datapath->ports.find(f_.s.w[kSlotInport]);
+    if (in && (*in)->mirrors_in != 0 && (*in)->port == key.in_port) {
+        mirror(**in, (*in)->mirrors_in);
+    }
+}
+
+template <bool kTrace>
+void Walker<kTrace>::mirror(const LogicalPort& port, uint64_t mirrors) {
+    mirrors &= ~mirrored_;
+    mirrored_ |= mirrors;
+    for (; SLUICE_UNLIKELY(mirrors != 0); mirrors &= mirrors - 1) {
+        const auto number = static_cast<uint32_t>(std::countr_zero(mirrors));
+        record(TraceRecord::Kind::kMirror, number);
+        emit_mirror(f_, prefix_, port, number, &out_);
     }
 }
 
@@ -175,6 +197,8 @@ template bool Walker<false>::from_localport() const;
 template bool Walker<true>::from_localport() const;
 template void Walker<false>::output_members(const std::vector<uint32_t>&, bool);
 template void Walker<true>::output_members(const std::vector<uint32_t>&, bool);
+template void Walker<false>::mirror_received(const PacketKey&);
+template void Walker<true>::mirror_received(const PacketKey&);
 template void Walker<false>::output(bool);
 template void Walker<true>::output(bool);
 template void Walker<false>::logical_to_physical();

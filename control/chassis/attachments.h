@@ -23,6 +23,7 @@ struct Attachments {
     };
     std::map<std::string, Vif, std::less<>> vifs;         ///< by iface-id; open ports only
     std::map<std::string, PortId, std::less<>> physnets;  ///< network_name -> port
+    std::map<std::string, PortId, std::less<>> mirror_targets;  ///< external_ids:mirror-id -> port
 
     const Vif* vif(std::string_view iface_id) const {
         const auto it = vifs.find(iface_id);

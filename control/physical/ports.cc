@@ -71,6 +71,21 @@ void set_remote(const View& view, const PortBinding& port, LogicalPort* out) {
     out->tunnel = tunnel.value_or(0);
 }
 
+void set_mirrors(const View& view, const PortBinding& port, LogicalPort* out) {
+    if (!view.mirrors || port.type != PortType::kVif) {
+        return;
+    }
+    const auto add = [&](const PortBinding* row) {
+        const Mirrors::Bits bits = row ? view.mirrors->of(*row) : Mirrors::Bits();
+        out->mirrors_in |= bits.in;
+        out->mirrors_out |= bits.out;
+    };
+    add(&port);
+    if (port.is_container()) {
+        add(view.mirror.port(port.parent_port));
+    }
+}
+
 LogicalPort make_port(const View& view, const PortBinding& port) {
     LogicalPort out{};
     out.key = port.tunnel_key;
@@ -87,6 +102,7 @@ LogicalPort make_port(const View& view, const PortBinding& port) {
         out.reach = Reach::kVif;
         out.port = id;
         out.vlan_tci = tag == 0 ? uint16_t{0} : static_cast<uint16_t>(0x1000 | (tag & 0xfff));
+        set_mirrors(view, port, &out);
     } else if (port.type != PortType::kLocalnet) {
         set_remote(view, port, &out);
     }
@@ -98,8 +114,8 @@ bool equal(const LogicalPort& a, const LogicalPort& b) {
     if (a.key != b.key || a.reach != b.reach || a.is_localport != b.is_localport ||
         a.is_localnet != b.is_localnet || a.port != b.port || a.vlan_tci != b.vlan_tci ||
         a.peer_datapath != b.peer_datapath || a.peer_key != b.peer_key || a.tunnel != b.tunnel ||
-        a.via_key != b.via_key || a.ct_zone != b.ct_zone ||
-        has_security != (b.security != nullptr)) {
+        a.via_key != b.via_key || a.ct_zone != b.ct_zone || a.mirrors_in != b.mirrors_in ||
+        a.mirrors_out != b.mirrors_out || has_security != (b.security != nullptr)) {
         return false;
     }
     if (!has_security) {

@@ -15,6 +15,7 @@
 #include "control/chassis/attachments.h"
 #include "control/chassis/binding.h"
 #include "control/chassis/ct_zones.h"
+#include "control/physical/mirrors.h"
 #include "control/physical/tunnels.h"
 #include "control/sb/mirror.h"
 #include "lib/program/pipeline.h"
@@ -30,6 +31,7 @@ struct View {
     /// Index in Pipeline::datapaths of every local datapath.
     const std::unordered_map<Uuid, uint32_t>& datapath_index;
     const chassis::CtZones& zones;
+    const Mirrors* mirrors = nullptr;  ///< null: none
 
     const sb::Chassis* self() const { return mirror.chassis_by_name(identity.name); }
 };

@@ -89,6 +89,7 @@ void Mirror::apply(const ovsdb::Update& update) {
             case kLoadBalancer: take(&load_balancers, change); break;
             case kMeter: take(&meters, change); break;
             case kMeterBand: take(&meter_bands, change); break;
+            case kMirror: take(&mirrors, change); break;
             case kIpMulticast: take(&ip_multicast, change); break;
             case kIgmpGroup: take(&igmp_groups, change); break;
             case kServiceMonitor: take(&service_monitors, change); break;
@@ -249,7 +250,7 @@ bool Mirror::has_changes() const {
     return any(sb_global, chassis, chassis_private, encaps, datapaths, ports, multicast_groups,
                flows, dp_groups, address_sets, port_groups, mac_bindings, static_mac_bindings, fdb,
                ha_groups, ha_chassis, gateway_chassis, template_vars, dhcp_options, dhcp6_options,
-               dns, load_balancers, meters, meter_bands, ip_multicast, igmp_groups,
+               dns, load_balancers, meters, meter_bands, mirrors, ip_multicast, igmp_groups,
                service_monitors, controller_events, bfd);
 }
 
@@ -258,7 +259,7 @@ void Mirror::forget_changes() {
     forget(sb_global, chassis, chassis_private, encaps, datapaths, ports, multicast_groups, flows,
            dp_groups, address_sets, port_groups, mac_bindings, static_mac_bindings, fdb, ha_groups,
            ha_chassis, gateway_chassis, template_vars, dhcp_options, dhcp6_options, dns,
-           load_balancers, meters, meter_bands, ip_multicast, igmp_groups, service_monitors,
+           load_balancers, meters, meter_bands, mirrors, ip_multicast, igmp_groups, service_monitors,
            controller_events, bfd);
 }
 

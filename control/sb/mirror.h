@@ -97,6 +97,7 @@ public:
     RowTable<LoadBalancer> load_balancers;
     RowTable<Meter> meters;
     RowTable<MeterBand> meter_bands;
+    RowTable<MirrorRow> mirrors;
     RowTable<IpMulticast> ip_multicast;
     RowTable<IgmpGroup> igmp_groups;
     RowTable<ServiceMonitor> service_monitors;
@@ -171,6 +172,7 @@ private:
     void index(const LoadBalancer& row, bool add);
     void index(const Meter& row, bool add);
     void index(const MeterBand&, bool) {}
+    void index(const MirrorRow&, bool) {}
     void index(const IpMulticast&, bool) {}
     void index(const IgmpGroup&, bool) {}
     void index(const ServiceMonitor&, bool) {}

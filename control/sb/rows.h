@@ -109,6 +109,7 @@ struct PortBinding {
     StringMap options;
     std::vector<std::string> mac;
     std::vector<std::string> nat_addresses;
+    std::vector<Uuid> mirror_rules;
 
     bool is_container() const { return type == PortType::kVif && !parent_port.empty(); }
     const std::string& option(std::string_view key) const { return get(options, key); }
@@ -225,6 +226,16 @@ struct MeterBand {
     std::string action;  ///< drop is all there is
     int64_t rate = 0;
     int64_t burst_size = 0;
+};
+
+/// A row of Mirror; sb::Mirror is the whole database's.
+struct MirrorRow {
+    Uuid uuid;
+    std::string name;
+    std::string filter;  ///< from-lport, to-lport, both
+    std::string sink;    ///< an IP address, or what external_ids:mirror-id says
+    std::string type;    ///< gre, erspan, local, lport
+    int64_t index = 0;   ///< key of GRE, session of ERSPAN
 };
 
 /// A row of DHCP_Options or DHCPv6_Options: what a name in put_dhcp_opts() means.

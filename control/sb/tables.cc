@@ -137,7 +137,8 @@ std::vector<ovsdb::TableSpec> table_specs() {
                             "options",
                             "mac",
                             "nat_addresses",
-                            "mirror_port"},
+                            "mirror_port",
+                            "mirror_rules"},
                            {}};
     specs[kMulticastGroup] = {"Multicast_Group", {"datapath", "name", "tunnel_key", "ports"}, {}};
     specs[kLogicalFlow] = {
@@ -164,6 +165,7 @@ std::vector<ovsdb::TableSpec> table_specs() {
                             {}};
     specs[kMeter] = {"Meter", {"name", "unit", "bands"}, {}};
     specs[kMeterBand] = {"Meter_Band", {"action", "rate", "burst_size"}, {}};
+    specs[kMirror] = {"Mirror", {"name", "filter", "sink", "type", "index"}, {}};
     specs[kDhcpOptions] = {"DHCP_Options", {"name", "code", "type"}, {}};
     specs[kDhcp6Options] = {"DHCPv6_Options", {"name", "code", "type"}, {}};
     specs[kDns] = {"DNS", {"records", "datapaths", "options", "external_ids"}, {}};
@@ -236,6 +238,7 @@ void decode(const Row& row, PortBinding* out) {
     out->mac = strings(row[18]);
     out->nat_addresses = strings(row[19]);
     out->mirror_port = row[20].string();
+    out->mirror_rules = uuids(row[21]);
 }
 
 void decode(const Row& row, MulticastGroup* out) {
@@ -356,6 +359,15 @@ void decode(const Row& row, MeterBand* out) {
     out->action = row[0].string();
     out->rate = row[1].integer();
     out->burst_size = row[2].integer();
+}
+
+void decode(const Row& row, MirrorRow* out) {
+    out->uuid = row.uuid;
+    out->name = row[0].string();
+    out->filter = row[1].string();
+    out->sink = row[2].string();
+    out->type = row[3].string();
+    out->index = row[4].integer();
 }
 
 void decode(const Row& row, DhcpOption* out) {

@@ -34,6 +34,7 @@ enum Table : uint32_t {
     kLoadBalancer,
     kMeter,
     kMeterBand,
+    kMirror,
     kDhcpOptions,
     kDhcp6Options,
     kDns,
@@ -68,6 +69,7 @@ void decode(const ovsdb::Row& row, TemplateVar* out);
 void decode(const ovsdb::Row& row, LoadBalancer* out);
 void decode(const ovsdb::Row& row, Meter* out);
 void decode(const ovsdb::Row& row, MeterBand* out);
+void decode(const ovsdb::Row& row, MirrorRow* out);
 void decode(const ovsdb::Row& row, DhcpOption* out);
 void decode(const ovsdb::Row& row, Dns* out);
 void decode(const ovsdb::Row& row, IpMulticast* out);

@@ -80,6 +80,7 @@ WantedPort from_interface(const Interface& interface, const Bridge& bridge,
     if (out.is_integration) {
         out.iface_id = sb::get(interface.external_ids, "iface-id");
         out.encap_ip = sb::get(interface.external_ids, "encap-ip");
+        out.mirror_id = sb::get(interface.external_ids, "mirror-id");
     } else if (const auto mac = parse_mac(sb::get(bridge.other_config, "hwaddr"))) {
         out.mac = *mac;
     }

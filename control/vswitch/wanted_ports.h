@@ -24,6 +24,7 @@ struct WantedPort {
     std::string iface_id;         ///< "" when it is no VIF
     std::string physnet;          ///< options only; bridges have their mappings
     std::string encap_ip;         ///< external_ids:encap-ip
+    std::string mirror_id;        ///< external_ids:mirror-id: takes copies of a local mirror
     std::string kernel_name;      ///< "" if it is no kernel device
     Uuid interface;               ///< zero when it comes from options
     Mac mac;                      ///< to be used on the underlay; zero: the port's own

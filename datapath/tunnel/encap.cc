@@ -6,6 +6,7 @@
 
 #include <cstring>
 
+#include "datapath/tunnel/mirror.h"
 #include "datapath/worker_ctx.h"
 #include "lib/net/checksum.h"
 #include "lib/net/wire.h"
@@ -156,6 +157,10 @@ Drop usable(WorkerCtx& ctx, const Tunnel* t, uint32_t tunnel, uint32_t pkt_len) 
 }  // namespace
 
 void send_by_tunnel(WorkerCtx& ctx, rte_mbuf* m, uint32_t tunnel, uint64_t coordinates) {
+    if (SLUICE_UNLIKELY(tunnel & MirrorSink::kTarget)) {
+        send_to_mirror(ctx, m, tunnel & ~MirrorSink::kTarget, coordinates);
+        return;
+    }
     const Tunnel* t =
         tunnel < ctx.pipeline->tunnels.size() ? ctx.pipeline->tunnels[tunnel] : nullptr;
     const Drop reason = usable(ctx, t, tunnel, m->pkt_len);

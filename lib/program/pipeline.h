@@ -27,6 +27,7 @@
 #include "lib/program/flat_map.h"
 #include "lib/program/key.h"
 #include "lib/program/load_balancer.h"
+#include "lib/program/mirror_sink.h"
 #include "lib/program/neighbors.h"
 #include "lib/program/port_security.h"
 #include "lib/program/state.h"
@@ -60,9 +61,11 @@ struct LogicalPort {
     uint16_t vlan_tci = 0;       ///< 0x1000 | vid, or 0
     uint32_t peer_datapath = 0;  ///< index in Pipeline::datapaths for kPatch
     uint32_t peer_key = 0;
-    uint32_t tunnel = 0;                     ///< index in Pipeline::tunnels for kTunnel
-    uint32_t via_key = 0;                    ///< for kLocalnet and kRedirect
-    uint16_t ct_zone = 0;                    ///< conntrack zone; 0: none of its own
+    uint32_t tunnel = 0;       ///< index in Pipeline::tunnels for kTunnel
+    uint32_t via_key = 0;      ///< for kLocalnet and kRedirect
+    uint16_t ct_zone = 0;      ///< conntrack zone; 0: none of its own
+    uint64_t mirrors_in = 0;   ///< bits: Pipeline::mirrors that get a copy of what comes from it
+    uint64_t mirrors_out = 0;  ///< and of what is sent out of it
     const PortSecurity* security = nullptr;  ///< null: none
 };
 
@@ -157,6 +160,7 @@ struct Pipeline {
     FlatMap<uint32_t, const Datapath*> by_key;  ///< tunnel_key -> datapath
     std::vector<const PortEntry*> entries;      ///< by PortId; null: port_no_entry
     std::vector<const Tunnel*> tunnels;         ///< by tunnel index; null where one went away
+    std::vector<const MirrorSink*> mirrors;     ///< by number; null where one went away
     const KeyMasks* tunnel_masks = nullptr;     ///< cache masks of packets that came by tunnel
     std::vector<uint32_t>
         pkt_lens;  ///< sorted lengths of check_pkt_larger(), at most kMaxLenClasses

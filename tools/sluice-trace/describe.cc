@@ -88,6 +88,7 @@ private:
             return fmt::format("replicate to {}: {} copies", port(r.datapath, r.outport), r.count);
         case TraceRecord::Kind::kDeliver:
             return fmt::format("output to {}, here", port(r.datapath, r.outport));
+        case TraceRecord::Kind::kMirror: return fmt::format("copy to mirror {}", r.target);
         case TraceRecord::Kind::kTunnel:
             return paint("32", fmt::format("output to {}, by tunnel to chassis {}",
                                            port(r.datapath, r.outport), tunnel(r.target)));

@@ -334,6 +334,10 @@ std::unique_ptr<const Pipeline> World::build() {
     p->legacy_geneve_rx = legacy_geneve_rx;
     p->pkt_lens = pkt_lens;
     p->meters = meters;
+    for (const auto& sink : mirrors) {
+        p->mirrors.push_back(sink.get());
+        p->keep.push_back(sink);
+    }
     p->flow_count = flows;
     Builder builder(*this, p.get());
     std::vector<std::pair<uint32_t, const Datapath*>> by_key;

@@ -61,9 +61,10 @@ struct Describer {
                 security +=
                     fmt::format(" {:x}/{}/{}", entry.mac, entry.ip4.size(), entry.ip6.size());
             }
-            line(" port {} {}{}{}{} security{}", port->key, reach(*port),
+            line(" port {} {}{}{}{} security{} mirrors in {} out {}", port->key, reach(*port),
                  port->is_localport ? " localport" : "", port->is_localnet ? " localnet" : "",
-                 port->ct_zone != 0 ? " zone" : "", security);
+                 port->ct_zone != 0 ? " zone" : "", security, mirrors(port->mirrors_in),
+                 mirrors(port->mirrors_out));
         }
     }
 
@@ -162,6 +163,20 @@ struct Describer {
                 }
             }
         }
+    }
+
+    /// Numbers are history: a mirror is what its sink is.
+    std::string mirrors(uint64_t bits) const {
+        std::vector<std::string> sinks;
+        for (size_t i = 0; i < pipeline.mirrors.size(); ++i) {
+            if (const MirrorSink* sink = bits >> i & 1 ? pipeline.mirrors[i] : nullptr) {
+                sinks.push_back(
+                    fmt::format("{}/{}/{}/{:02x}", int(sink->type), sink->port, sink->is_ready,
+                                fmt::join(sink->header, sink->header + sink->header_len, "")));
+            }
+        }
+        std::sort(sinks.begin(), sinks.end());
+        return fmt::format("{}", fmt::join(sinks, " "));
     }
 
     void tunnels() {
