@@ -181,6 +181,12 @@ void ControlPlane::learn_fdb(uint32_t datapath_key, uint32_t port_key, const Mac
     }
 }
 
+void ControlPlane::fdb_used(uint32_t datapath_key, uint32_t port_key, const Mac& mac) {
+    if (impl_->learning && impl_->learning->use_fdb(datapath_key, port_key, mac)) {
+        flush_learning();
+    }
+}
+
 void ControlPlane::flush_learning() {
     if (impl_->is_learning_scheduled) {
         return;

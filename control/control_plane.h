@@ -156,6 +156,7 @@ public:
     void mac_used(uint32_t datapath_key, uint32_t port_key, const Ip4& ip, const Mac& mac);
     void mac_used(uint32_t datapath_key, uint32_t port_key, const Ip6& ip, const Mac& mac);
     void learn_fdb(uint32_t datapath_key, uint32_t port_key, const Mac& mac);
+    void fdb_used(uint32_t datapath_key, uint32_t port_key, const Mac& mac);
     void neighbor_learned(PortId port, const Ip4& ip, const Mac& mac);
     void neighbor_learned(PortId port, const Ip6& ip, const Mac& mac);
     /// A prefix was delegated to a router port: "IAID:PREFIX/LENGTH".

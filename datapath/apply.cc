@@ -149,8 +149,9 @@ Step run_section(WorkerCtx& ctx, rte_mbuf* m, const uint64_t* w, const uint64_t*
 void send_message(WorkerCtx& ctx, const uint64_t* w) {
     Message message{};
     message.kind = static_cast<Message::Kind>(act::a(w[0]));
-    const bool is_use =
-        message.kind == Message::Kind::kMacUse4 || message.kind == Message::Kind::kMacUse6;
+    const bool is_use = message.kind == Message::Kind::kMacUse4 ||
+                        message.kind == Message::Kind::kMacUse6 ||
+                        message.kind == Message::Kind::kFdbUse;
     if (is_use && !ctx.mac_uses.is_news(w, ctx.now_ms)) {
         return;
     }

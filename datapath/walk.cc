@@ -177,9 +177,9 @@ const Instr* Walker<kTrace>::exec(const Instr* i, const Instr* end, unsigned sid
             }
             ++i;
             break;
+        case Op::kBuffer: i = hold(i, end); break;
         case Op::kDrop:
             *went = true;
-        case Op::kBuffer: i = hold(i, end); break;
             drop(i->a ? static_cast<Drop>(i->a) : Drop::k_logical_flow);
             return nullptr;
         default:
@@ -237,12 +237,12 @@ void Walker<kTrace>::clone(const Instr* i, unsigned side) {
 
 template <bool kTrace>
 void Walker<kTrace>::transform(const Instr* i, unsigned side) {
-    if (!descend()) {
-        return;
     if (!within_meter(*i)) {
         drop(Drop::k_metered);
         return;
     }
+    if (!descend()) {
+        return;
     }
     const Frame saved = f_;
     const uint64_t mirrored = std::exchange(mirrored_, 0);  // it will be another packet
@@ -334,6 +334,12 @@ bool Walker<kTrace>::exec_data(const Instr& i) {
     case Op::kFloodRemote:
     case Op::kMacCacheUse: return exec_memory(i);
     case Op::kCtClear: forget_ct(); return true;
+    case Op::kLookupFdb:
+        lookup(f_, i, &f_);
+        if (f_.datapath->neighbors->fdb_ages && (f_.s.w[i.e] >> i.f & 1)) {
+            emit_message(f_, i, flow_, &out_);
+        }
+        return true;
     default: lookup(f_, i, &f_); return true;
     }
 }
@@ -345,6 +351,9 @@ void walk(const Pipeline& pipeline, const PacketKey& key, const WalkStart& start
     walker.start(key, start);
     out->finish();
     counters->add(Counter::k_walk_tables, walker.lookups());
+    if (walker.metered() != 0) {
+        counters->add(Counter::k_punts_metered, walker.metered());
+    }
 }
 
 template void walk<false>(const Pipeline&, const PacketKey&, const WalkStart&, const WalkEnv&,
@@ -355,9 +364,6 @@ template void walk<true>(const Pipeline&, const PacketKey&, const WalkStart&, co
 template void Walker<false>::run(unsigned, unsigned);
 template void Walker<true>::run(unsigned, unsigned);
 template void Walker<false>::drop(Drop);
-    if (walker.metered() != 0) {
-        counters->add(Counter::k_punts_metered, walker.metered());
-    }
 template void Walker<true>::drop(Drop);
 template void Walker<false>::record(TraceRecord::Kind, uint32_t, uint32_t);
 template void Walker<true>::record(TraceRecord::Kind, uint32_t, uint32_t);

@@ -152,17 +152,18 @@ Message::Kind kind_of(const Instr& i) {
     case Op::kPutNd: return Message::Kind::kPutNd;
     case Op::kMacCacheUse:
         return i.b == kSlotIp4Src ? Message::Kind::kMacUse4 : Message::Kind::kMacUse6;
+    case Op::kLookupFdb: return Message::Kind::kFdbUse;
     default: return Message::Kind::kPutFdb;
     }
 }
 
-uint64_t place(const Frame& f) {
 /// What an encapsulation carries.
 uint64_t coordinates(const Frame& f) {
     return uint64_t{f.datapath->key} << 32 | uint64_t{f.s.w[kSlotInport] & 0x7fff} << 16 |
            (f.s.w[kSlotOutport] & 0xffff);
 }
 
+uint64_t place(const Frame& f) {
     return uint64_t{f.datapath->key} << 32 | f.s.w[kSlotInport];
 }
 
@@ -192,7 +193,6 @@ void emit_output(const Frame& f, const Prefix& prefix, const LogicalPort& port,
     out->end_section();
 }
 
-void emit_tunnel(const Frame& f, const Prefix& prefix, uint32_t tunnel, ProgramBuffer* out) {
 void emit_mirror(const Frame& f, const Prefix& prefix, const LogicalPort& port, uint32_t number,
                  ProgramBuffer* out) {
     begin_packet(f, prefix, out);
@@ -204,6 +204,7 @@ void emit_mirror(const Frame& f, const Prefix& prefix, const LogicalPort& port, 
     out->end_section();
 }
 
+void emit_tunnel(const Frame& f, const Prefix& prefix, uint32_t tunnel, ProgramBuffer* out) {
     begin_packet(f, prefix, out);
     out->put(act::word(Act::kEncap, 0, 0, tunnel));
     out->put(coordinates(f));
@@ -247,14 +248,15 @@ void emit_meter(const Instr& i, uint32_t flow, Frame* f, ProgramBuffer* out) {
 
 void emit_message(const Frame& f, const Instr& i, uint32_t flow, ProgramBuffer* out) {
     const auto kind = kind_of(i);
+    const bool is_fdb = kind == Message::Kind::kPutFdb || kind == Message::Kind::kFdbUse;
     uint64_t ip[2] = {0, 0};
     if (kind == Message::Kind::kPutArp || kind == Message::Kind::kMacUse4) {
         ip[0] = htonl(f.s.w[i.b]);
-    } else if (kind != Message::Kind::kPutFdb) {
+    } else if (!is_fdb) {
         ip[0] = wire_pair(f.s.w[i.b], f.s.w[i.b + 1]);
         ip[1] = wire_pair(f.s.w[i.b + 2], f.s.w[i.b + 3]);
     }
-    const unsigned mac_slot = i.op == Op::kPutFdb ? i.b : i.c;
+    const unsigned mac_slot = is_fdb ? i.b : i.c;
     out->begin_section(Act::kSideSection, f.meters());
     out->put(act::word(Act::kMessage, static_cast<uint8_t>(kind)));
     out->put(uint64_t{f.datapath->key} << 32 | f.s.w[i.a]);

@@ -75,19 +75,31 @@ bool Learning::learn_fdb(uint32_t datapath_key, uint32_t port_key, const Mac& ma
 bool Learning::use_mac(uint32_t datapath_key, uint32_t port_key, const physical::IpAddress& ip,
                        const Mac& mac) {
     const sb::PortBinding* row = port(datapath_key, port_key);
-    const sb::DatapathBinding* datapath = mirror_->datapath_by_key(datapath_key);
     const sb::MacBinding* known =
         row ? mirror_->mac_binding(row->logical_port, to_string(ip)) : nullptr;
-    if (!known || known->mac != to_string(mac) || used_.size() >= kMaxWaiting) {
+    if (!known || known->mac != to_string(mac) || used_macs_.size() >= kMaxWaiting) {
         return false;
     }
+    return is_worth_telling(datapath_key, "mac_binding_age_threshold", known->timestamp) &&
+           used_macs_.insert(known->uuid).second;
+}
+
+bool Learning::use_fdb(uint32_t datapath_key, uint32_t port_key, const Mac& mac) {
+    const sb::Fdb* known = mirror_->fdb_entry(datapath_key, to_string(mac));
+    if (!known || known->port_key != port_key || used_fdb_.size() >= kMaxWaiting) {
+        return false;
+    }
+    return is_worth_telling(datapath_key, "fdb_age_threshold", known->timestamp) &&
+           used_fdb_.insert(known->uuid).second;
+}
+
+/// Often enough that no removal comes between, seldom enough that the database has peace.
+bool Learning::is_worth_telling(uint32_t datapath_key, std::string_view threshold,
+                                int64_t timestamp) const {
+    const sb::DatapathBinding* datapath = mirror_->datapath_by_key(datapath_key);
     const int64_t threshold_ms =
-        1000 * age_threshold_s(sb::get(datapath->external_ids, "mac_binding_age_threshold"));
-    // Often enough that no removal comes between, seldom enough that the database has peace.
-    if (threshold_ms == 0 || wall_ms() - known->timestamp < threshold_ms / 4) {
-        return false;
-    }
-    return used_.insert(known->uuid).second;
+        datapath ? 1000 * age_threshold_s(sb::get(datapath->external_ids, threshold)) : 0;
+    return threshold_ms != 0 && wall_ms() - timestamp >= threshold_ms / 4;
 }
 
 void Learning::write_mac(const MacKey& key, const Mac& mac, ovsdb::Transaction* txn) const {
@@ -154,12 +166,16 @@ void Learning::flush() {
     for (auto it = fdb.begin(); it != fdb.end() && room > 0; it = fdb.erase(it), --room) {
         write_fdb(it->first, it->second, &txn);
     }
-    for (auto it = used_.begin(); it != used_.end() && room > 0; it = used_.erase(it), --room) {
-        if (mirror_->mac_bindings.find(*it)) {
-            txn.verify_exists("MAC_Binding", *it);
-            txn.update("MAC_Binding", *it, {{"timestamp", Datum(wall_ms())}});
+    const auto renew = [&](const char* table, std::set<Uuid>* used, const auto& rows) {
+        for (auto it = used->begin(); it != used->end() && room > 0; it = used->erase(it), --room) {
+            if (rows.find(*it) && client_->schema()->has_column(table, "timestamp")) {
+                txn.verify_exists(table, *it);
+                txn.update(table, *it, {{"timestamp", Datum(wall_ms())}});
+            }
         }
-    }
+    };
+    renew("MAC_Binding", &used_macs_, mirror_->mac_bindings);
+    renew("FDB", &used_fdb_, mirror_->fdb);
     macs_ = std::move(macs);
     fdb_ = std::move(fdb);
     if (txn.empty()) {

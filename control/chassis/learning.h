@@ -38,9 +38,13 @@ public:
     /// The binding is in use. False when its timestamp is fresh enough, or nobody ages it.
     bool use_mac(uint32_t datapath_key, uint32_t port_key, const physical::IpAddress& ip,
                  const Mac& mac);
+    /// Same for an FDB row.
+    bool use_fdb(uint32_t datapath_key, uint32_t port_key, const Mac& mac);
     /// Sends a batch if something waits and none is under way.
     void flush();
-    bool has_waiting() const { return !macs_.empty() || !fdb_.empty() || !used_.empty(); }
+    bool has_waiting() const {
+        return !macs_.empty() || !fdb_.empty() || !used_macs_.empty() || !used_fdb_.empty();
+    }
 
 private:
     struct MacKey {
@@ -56,6 +60,8 @@ private:
     };
     const sb::PortBinding* port(uint32_t datapath_key, uint32_t port_key) const;
     void write_mac(const MacKey& key, const Mac& mac, ovsdb::Transaction* txn) const;
+    bool is_worth_telling(uint32_t datapath_key, std::string_view threshold,
+                          int64_t timestamp) const;
     void write_fdb(const FdbKey& key, uint32_t port, ovsdb::Transaction* txn) const;
 
     ovsdb::Client* client_;
@@ -63,7 +69,8 @@ private:
     std::function<void()> on_done_;
     std::map<MacKey, Mac> macs_;
     std::map<FdbKey, uint32_t> fdb_;
-    std::set<Uuid> used_;  ///< MAC_Binding rows
+    std::set<Uuid> used_macs_;  ///< MAC_Binding rows
+    std::set<Uuid> used_fdb_;   ///< FDB rows
     bool is_busy_ = false;
 };
 

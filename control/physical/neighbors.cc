@@ -51,6 +51,7 @@ std::shared_ptr<const Neighbors> build_neighbors(const View& view, const Uuid& d
         }
     }
     if (const sb::DatapathBinding* binding = mirror.datapaths.find(datapath)) {
+        out->fdb_ages = binding->external_ids.contains("fdb_age_threshold");
         for (const Uuid& uuid : mirror.fdb_of(binding->tunnel_key)) {
             const sb::Fdb* row = mirror.fdb.find(uuid);
             if (const auto mac = parse_mac(row->mac)) {
@@ -62,7 +63,7 @@ std::shared_ptr<const Neighbors> build_neighbors(const View& view, const Uuid& d
 }
 
 bool equal(const Neighbors& a, const Neighbors& b) {
-    return a.ip4 == b.ip4 && a.ip6 == b.ip6 && a.fdb == b.fdb;
+    return a.ip4 == b.ip4 && a.ip6 == b.ip6 && a.fdb == b.fdb && a.fdb_ages == b.fdb_ages;
 }
 
 }  // namespace sluice::physical

@@ -55,6 +55,9 @@ void Outbox::call(const Learned& learned) const {
     case Learned::Kind::kPutFdb:
         run(sinks_.put_fdb, learned.datapath, learned.port, learned.mac);
         break;
+    case Learned::Kind::kFdbUse:
+        run(sinks_.fdb_use, learned.datapath, learned.port, learned.mac);
+        break;
     case Learned::Kind::kMacUse4:
         run(sinks_.mac_use4, learned.datapath, learned.port, learned.ip4, learned.mac);
         break;

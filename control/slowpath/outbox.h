@@ -21,6 +21,7 @@ struct Learned {
         kPutFdb,
         kMacUse4,
         kMacUse6,
+        kFdbUse,
         kNeighbor4,
         kNeighbor6,
         kTunnelWanted

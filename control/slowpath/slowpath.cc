@@ -69,6 +69,7 @@ Learned learned_of(const Message& m) {
         std::memcpy(out.ip6.bytes.data(), m.ip, 16);
         break;
     case Message::Kind::kPutFdb: out.kind = Learned::Kind::kPutFdb; break;
+    case Message::Kind::kFdbUse: out.kind = Learned::Kind::kFdbUse; break;
     case Message::Kind::kTunnelMiss: out.kind = Learned::Kind::kTunnelWanted; break;
     }
     return out;

@@ -53,6 +53,8 @@ struct SlowPathSinks {
     /// A MAC binding is in use (mac_cache_use).
     std::function<void(uint32_t datapath, uint32_t port, const Ip4& ip, const Mac& mac)> mac_use4;
     std::function<void(uint32_t datapath, uint32_t port, const Ip6& ip, const Mac& mac)> mac_use6;
+    /// An FDB row is in use where they age.
+    std::function<void(uint32_t datapath, uint32_t port, const Mac& mac)> fdb_use;
     std::function<void(PortId port, const Ip4& ip, const Mac& mac)> neighbor4;
     std::function<void(PortId port, const Ip6& ip, const Mac& mac)> neighbor6;
     std::function<void(uint32_t tunnel)> tunnel_wanted;

@@ -26,6 +26,7 @@ struct alignas(64) Message {
         kTunnelMiss,
         kMacUse4,  ///< mac_cache_use: this binding is in use, said once a second at most
         kMacUse6,
+        kFdbUse,  ///< this FDB row is in use, where such rows age; same
     } kind;
     uint32_t datapath;  ///< tunnel key
     uint32_t port;      ///< port key; for kTunnelMiss the tunnel index

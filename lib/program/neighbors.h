@@ -40,6 +40,7 @@ struct Neighbors {
     std::unordered_map<Ip4Key, uint64_t, Hash> ip4;  ///< -> MAC as Mac::to_u64
     std::unordered_map<Ip6Key, uint64_t, Hash> ip6;
     std::unordered_map<uint64_t, uint32_t> fdb;  ///< MAC -> port key
+    bool fdb_ages = false;                       ///< whoever sees a row in use is to say so
 };
 
 }  // namespace sluice

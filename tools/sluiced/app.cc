@@ -192,6 +192,9 @@ void App::make_slow_path() {
     sinks.put_fdb = [&control](uint32_t datapath, uint32_t port, const Mac& mac) {
         control.learn_fdb(datapath, port, mac);
     };
+    sinks.fdb_use = [&control](uint32_t datapath, uint32_t port, const Mac& mac) {
+        control.fdb_used(datapath, port, mac);
+    };
     sinks.neighbor4 = [&control](PortId port, const Ip4& ip, const Mac& mac) {
         control.neighbor_learned(port, ip, mac);
     };

@@ -366,3 +366,32 @@ TEST_CASE("mac_cache_use is told once a second, for bindings that are known", "[
     CHECK(told(7000, 0xc, 0x10) == 0);
     CHECK(told(7000, 0xa, 0x11) == 0);
 }
+
+TEST_CASE("an FDB row in use is told of where rows age", "[mac_use]") {
+    const bool ages = GENERATE(false, true);
+    Net net;
+    net.dp.neighbors.fdb[0xa] = 1;
+    net.dp.neighbors.fdb[0xc] = 9;
+    net.dp.neighbors.fdb_ages = ages;
+    net.ingress({}, {op(Op::kLookupFdb, kSlotInport, kSlotEthSrc, 0, 0, kSlotXxreg0, 0)});
+    net.lab.publish(net.world);
+    const auto told = [&](uint64_t ms, uint64_t mac) {
+        net.at_ms(ms);
+        for (unsigned i = 0; i < 3; ++i) {
+            net.lab.send(0, PacketBuilder().eth(mac, 0xb).ip4(1, 2).udp(1, 2).bytes());
+        }
+        Message m[8];
+        const unsigned n = net.lab.mailbox->take_messages(m, 8);
+        for (unsigned i = 0; i < n; ++i) {
+            CHECK(m[i].kind == Message::Kind::kFdbUse);
+            CHECK(m[i].port == 1);
+            CHECK(m[i].mac == 0xa);
+        }
+        return n;
+    };
+    CHECK(told(5000, 0xa) == (ages ? 1 : 0));
+    CHECK(told(5900, 0xa) == 0);
+    CHECK(told(6000, 0xa) == (ages ? 1 : 0));
+    CHECK(told(7000, 0xb) == 0);  // not known
+    CHECK(told(8000, 0xc) == 0);  // known at another port
+}
