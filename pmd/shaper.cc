@@ -14,6 +14,8 @@ namespace {
 
 constexpr uint64_t kNsPerSecond = 1'000'000'000;
 constexpr uint64_t kBitsPerByte = 8;
+/// A guarantee is kept over this part of a second, if the queue has no larger burst.
+constexpr uint64_t kSureFraction = 20;
 
 uint64_t wall_ns() {
     const uint64_t hz = rte_get_tsc_hz();
@@ -79,10 +81,48 @@ void Shaper::drop(rte_mbuf* packet) {
     dropped_.fetch_add(1, std::memory_order_relaxed);
 }
 
-void Shaper::send(Lane* lane, rte_mbuf** packets, unsigned n) {
-    const unsigned sent = n ? lane->inner.tx(packets, static_cast<uint16_t>(n)) : 0;
-    for (unsigned i = sent; i < n; ++i) {
-        drop(packets[i]);
+uint64_t Shaper::sure_bits(unsigned queue, uint64_t now) const {
+    const PortQueue& q = settings_[queue];
+    const uint64_t depth = std::max(q.burst_bits, q.min_bps / kSureFraction);
+    const uint64_t ahead = rates_[queue].sure_ns.load(std::memory_order_relaxed);
+    const uint64_t used =
+        ahead > now ? (ahead - now) / 1000 * q.min_bps / (kNsPerSecond / 1000) : 0;
+    return used < depth ? depth - used : 0;
+}
+
+void Shaper::use_sure_bits(unsigned queue, uint64_t bits, uint64_t now) {
+    std::atomic<uint64_t>& sure = rates_[queue].sure_ns;
+    const uint64_t cost = time_of(bits, settings_[queue].min_bps);
+    uint64_t before = sure.load(std::memory_order_relaxed);
+    while (!sure.compare_exchange_weak(before, std::max(before, now) + cost,
+                                       std::memory_order_relaxed)) {
+    }
+}
+
+bool Shaper::offer(Lane* lane, unsigned queue, bool is_sure, uint64_t now) {
+    Ring& ring = lane->rings[queue];
+    for (;;) {
+        rte_mbuf* ready[kMaxPortBurst];
+        const uint64_t sure = is_sure ? sure_bits(queue, now) : ~uint64_t{0};
+        uint64_t bits[kMaxPortBurst + 1] = {0};
+        unsigned n = 0;
+        for (; n < kMaxPortBurst && n < ring.count; ++n) {
+            const Waiting& next = ring.slots[(ring.head + n) % kWaiting];
+            bits[n + 1] = bits[n] + next.packet->pkt_len * kBitsPerByte;
+            if (next.at_ns > now || bits[n + 1] > sure) {
+                break;
+            }
+            ready[n] = next.packet;
+        }
+        const unsigned sent = n ? lane->inner.tx(ready, static_cast<uint16_t>(n)) : 0;
+        ring.head = (ring.head + sent) % kWaiting;
+        ring.count -= sent;
+        if (is_sure && sent) {
+            use_sure_bits(queue, bits[sent], now);
+        }
+        if (sent < n || n == 0) {
+            return sent == n;
+        }
     }
 }
 
@@ -97,21 +137,21 @@ void Shaper::hold(Lane* lane, unsigned queue, rte_mbuf* packet, uint64_t now) {
     ++ring.count;
 }
 
-void Shaper::release(Lane* lane, uint64_t now) {
-    rte_mbuf* ready[kMaxPortBurst];
-    unsigned n = 0;
-    for (Ring& ring : lane->rings) {
-        while (ring.count && ring.slots[ring.head].at_ns <= now) {
-            ready[n++] = ring.slots[ring.head].packet;
-            ring.head = (ring.head + 1) % kWaiting;
-            --ring.count;
-            if (n == kMaxPortBurst) {
-                send(lane, ready, n);
-                n = 0;
-            }
-        }
+void Shaper::release(Lane* lane, rte_mbuf** straight, unsigned n, uint64_t now) {
+    const auto queues = static_cast<unsigned>(settings_.size());
+    bool has_room = true;
+    for (unsigned q = 0; q < queues && has_room; ++q) {
+        has_room = settings_[q].min_bps == 0 || offer(lane, q, true, now);
     }
-    send(lane, ready, n);
+    const unsigned sent = n ? lane->inner.tx(straight, static_cast<uint16_t>(n)) : 0;
+    for (unsigned i = sent; i < n; ++i) {
+        drop(straight[i]);
+    }
+    lane->turn = queues ? (lane->turn + 1) % queues : 0;
+    has_room = has_room && sent == n;
+    for (unsigned i = 0; i < queues && has_room; ++i) {
+        has_room = offer(lane, (lane->turn + i) % queues, false, now);
+    }
 }
 
 uint16_t Shaper::burst(void* ctx, rte_mbuf** packets, uint16_t n) {
@@ -128,8 +168,7 @@ uint16_t Shaper::burst(void* ctx, rte_mbuf** packets, uint16_t n) {
             shaper.hold(lane, static_cast<unsigned>(queue), packets[i], now);
         }
     }
-    shaper.send(lane, straight, n_straight);
-    shaper.release(lane, now);
+    shaper.release(lane, straight, n_straight, now);
     return n;
 }
 

@@ -3,8 +3,9 @@
 //
 // What. A packet that set_queue() sent to a known queue leaves when the queue's rate allows it; all
 // others pass straight through. A queue that holds too many drops what comes after (tx_dropped).
-// Guaranteed rates need no work here: nothing limits the port as a whole, so a queue always gets
-// at least its own.
+// Guaranteed rates (qos_min_rate) matter when the device does not take all there is: then what is
+// within a queue's guarantee comes first, then what has no queue and cannot wait, then what queues
+// have beyond their guarantee, in turns. What the device refuses stays in its queue.
 // Design. One number a queue, shared by all workers: the time at which everything sent so far will
 // have been paid for at the queue's rate. Sending reserves a departure time by compare-and-swap;
 // what must wait does so in a ring of the worker that has it, in order, so a flow keeps its order
@@ -52,9 +53,11 @@ private:
         Shaper* shaper;
         TxQueue inner;
         std::vector<Ring> rings;  ///< by queue
+        unsigned turn = 0;        ///< which queue is first with what is beyond guarantees
     };
     struct alignas(64) Rate {
         std::atomic<uint64_t> paid_ns{0};
+        std::atomic<uint64_t> sure_ns{0};  ///< same, of what has left at the guaranteed rate
     };
 
     static uint16_t burst(void* lane, rte_mbuf** packets, uint16_t n);
@@ -62,8 +65,12 @@ private:
     /// When the packet may leave.
     uint64_t reserve(unsigned queue, uint32_t bytes, uint64_t now);
     void hold(Lane* lane, unsigned queue, rte_mbuf* packet, uint64_t now);
-    void release(Lane* lane, uint64_t now);
-    void send(Lane* lane, rte_mbuf** packets, unsigned n);
+    /// Bits of the guarantee that are left, and that so many are used.
+    uint64_t sure_bits(unsigned queue, uint64_t now) const;
+    void use_sure_bits(unsigned queue, uint64_t bits, uint64_t now);
+    /// Sends what may leave now: all, or what the guarantee is good for. False: the device is full.
+    bool offer(Lane* lane, unsigned queue, bool is_sure, uint64_t now);
+    void release(Lane* lane, rte_mbuf** straight, unsigned n, uint64_t now);
     void drop(rte_mbuf* packet);
 
     const std::vector<PortQueue> settings_;

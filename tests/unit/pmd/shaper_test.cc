@@ -4,6 +4,7 @@
 
 #include <rte_mbuf.h>
 #include <catch2/catch.hpp>
+#include <map>
 
 #include "lib/program/packet_meta.h"
 #include "tests/support/eal.h"
@@ -110,14 +111,63 @@ TEST_CASE("a queue that is full drops the newest, and the rest keep their turn",
     CHECK(lab.at_us(512'000 + 1000) == Lengths{125});
 }
 
-TEST_CASE("packets that wait are freed with the queue", "[shaper]") {
+TEST_CASE("what the device refuses stays in its queue, and is freed with it", "[shaper]") {
     const unsigned before = rte_mempool_in_use_count(test_pool());
     {
         Lab lab;
-        lab.send(0, 1, Lengths(40, 125));
         lab.sinks[0].room = 0;
-        lab.at_us(3000);  // the device takes nothing: dropped and counted
-        CHECK(lab.shaper.dropped() > 0);
+        lab.send(0, 1, Lengths(40, 125));
+        CHECK(lab.at_us(3000).empty());
+        CHECK(lab.shaper.dropped() == 0);
+        lab.send(0, 0, {60});
+        CHECK(lab.shaper.dropped() == 1);  // this one has none
+        lab.sinks[0].room = 4;
+        CHECK(lab.at_us(3000) == Lengths(4, 125));
     }
+    CHECK(rte_mempool_in_use_count(test_pool()) == before);
+}
+
+TEST_CASE("a guaranteed rate comes first when the device cannot take all", "[shaper]") {
+    // Queue 1 is sure of 1 Mbit/s, queue 2 of 3 Mbit/s, queue 3 of nothing; the device takes 8
+    // packets of 1000 bits each millisecond, 8 Mbit/s.
+    Sink sink;
+    sink.room = 0;
+    Shaper shaper({{Sink::burst, &sink}},
+                  {{1, 1'000'000, 0, 0}, {2, 3'000'000, 0, 0}, {3, 0, 0, 0}}, now_ns);
+    const unsigned before = rte_mempool_in_use_count(test_pool());
+    constexpr unsigned kMs = 1000;
+    std::vector<rte_mbuf*> packets;
+    const auto add = [&](uint32_t queue, uint16_t length, unsigned n) {
+        for (unsigned i = 0; i < n; ++i) {
+            packets.push_back(rte_pktmbuf_alloc(test_pool()));
+            REQUIRE(rte_pktmbuf_append(packets.back(), length));
+            meta_of(packets.back()).queue = queue;
+        }
+    };
+    // Lengths tell the queues apart: 125 bytes are 1000 bits, a byte less makes no difference.
+    for (unsigned ms = 0; ms < kMs; ++ms) {
+        g_now_ns = 1'000'000'000 + uint64_t{ms} * 1'000'000;
+        sink.room = 8;
+        packets.clear();
+        add(1, 125, 8);
+        add(2, 124, 8);
+        add(3, 123, 8);
+        add(0, 122, 3);
+        shaper.queue(0).tx(packets.data(), static_cast<uint16_t>(packets.size()));
+    }
+    std::map<uint16_t, unsigned> count;
+    for (const uint16_t length : sink.lengths) {
+        ++count[length];
+    }
+    CHECK(sink.lengths.size() == 8 * kMs);
+    // A guarantee is kept, and what is beyond it does not push out those who have none.
+    CHECK(count[125] >= kMs);
+    CHECK(count[124] >= 3 * kMs);
+    CHECK(count[122] >= 2 * kMs);
+    CHECK(count[123] > 0);
+    CHECK(shaper.dropped() > 0);
+    g_now_ns += 1'000'000;
+    sink.room = 1u << 20;
+    shaper.queue(0).tx(nullptr, 0);
     CHECK(rte_mempool_in_use_count(test_pool()) == before);
 }
