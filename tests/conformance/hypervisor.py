@@ -19,6 +19,7 @@ from ovnlab.tools import find_program  # noqa: E402
 from ovnlab.unixctl import unixctl  # noqa: E402
 from ovnlab.wire import GrowingPcap, Hub  # noqa: E402
 
+from flows import replace_flows  # noqa: E402
 from replies import answer  # noqa: E402
 
 DEFAULT_CHASSIS = [{'name': 'hv1', 'encap_ip': '192.168.0.1'}]
@@ -110,6 +111,8 @@ class Hypervisors(Lab):
         self.wait_up({i['iface_id'] for i in self.interfaces
                       if i.get('iface_id') and i.get('up', True)})
         self.sync()
+        if 'flows' in self.spec:
+            replace_flows(self, self.spec['flows'], self.spec.get('sb', []))
         self.mark('configured')
         self.pcaps = self.open_pcaps()
         time.sleep(self.settle_s)

@@ -27,7 +27,8 @@ network); also {"answer": {"tcp":"SA","size":N,"error":"port","port":PORT}}: the
 last frame answers it (replies.py; all words optional); {"rows": [TABLE, COLUMN...],
 "at_least":N, "until_ms":N}: rows of the SB, as output "sb:TABLE"; {"acl_log": true}: new lines
 of the ACL log, as output "log:CHASSIS" has_bad_flows true if the hypervisor is meant to refuse
-some flows; else that is an error barrier {"packet": [PORT, HEX]}: a packet that the controller
+some flows; else that is an error flows logical flows in the place of northd's (flows.py)
+barrier {"packet": [PORT, HEX]}: a packet that the controller
 answers to the same port; what was sent before is done when the answer comes (faster than
 waiting for silence); "wire": [PORT, HEX] in it is a packet that comes out at the wire, for
 frames there compare, judged by compare.py: any_order, ignore, ignore_kinds, alternatives
