@@ -155,12 +155,74 @@ def flushed_with_owner(checks, lab, vip):
     checks.within('zones follow ct-zone-range', in_range)
 
 
+def datagrams(lab, count):
+    """How many of so many new flows get a connection in the zone of lp1."""
+    zone = lab.zones()['lp1']
+    lab.control('hv1', 'dpctl/flush-conntrack')
+    for sport in range(2000, 2000 + count):
+        lab.send('vif1', ether('lp1', 'lp2') / IP(src=IPS['lp1'], dst=IPS['lp2']) /
+                 UDP(sport=sport, dport=6) / Raw(b'hello'))
+    lab.control('hv1', 'sync')
+    return len(lab.connections('zone=%d' % zone))
+
+
+def limited(checks, lab):
+    checks.equal('without a limit every flow has a connection', datagrams(lab, 8), 8)
+    lab.nbctl('--wait=hv', 'set', 'Logical_Switch_Port', 'lp1', 'options:ct-zone-limit=3')
+    checks.within('ct-zone-limit of a port keeps the rest out', lambda: datagrams(lab, 8) == 3)
+    told = [row for row in json.loads(lab.control('hv1', 'sluice/ct-zones'))['zones']
+            if row['user'] == 'lp1']
+    checks.equal('and is told', [row['limit'] for row in told], [3])
+    lab.nbctl('--wait=hv', 'set', 'Logical_Switch_Port', 'lp1', 'options:ct-zone-limit=0')
+    checks.within('0 is no limit', lambda: datagrams(lab, 8) == 8)
+    lab.control('hv1', 'dpctl/flush-conntrack')
+    lab.nbctl('--wait=hv', 'remove', 'Logical_Switch_Port', 'lp1', 'options', 'ct-zone-limit')
+
+
+def without_database(checks, lab):
+    """sluiced that has no local database keeps its zones in a file."""
+    home = lab.home('hv2')
+    file = home + '/zones'
+    words = ['--no-db', '--sb', 'unix:%s/central/db.sock' % lab.folder, '--system-id', 'hv2',
+             '--encap-ip', '192.168.0.2', '--workers', '1', '--zones-file', file,
+             '--port', 'x=dummy,iface-id=lp9']
+    lab.nbctl('--wait=sb', 'lsp-add', 'sw0', 'lp9')
+
+    def zones(daemon):
+        return {line.split()[0]: int(line.split()[1])
+                for line in unixctl(daemon.ctl, 'ct-zone-list').splitlines() if line.strip()}
+
+    def start():
+        daemon = lab.daemon('hv2', 'sluiced', *words, program=lab.program)
+        lab.wait(lambda: os.path.exists(daemon.ctl), 'its socket')
+        lab.wait(lambda: 'lp9' in zones(daemon), 'a zone for lp9')
+        return daemon
+
+    first = start()
+    before = zones(first)
+    lab.wait(lambda: os.path.exists(file), 'the zones file')
+    with open(file) as text:
+        checks.check('the file says the zone', 'lp9' in text.read())
+    lab.end(first, '--restart')
+    # A port that comes before the other in every order would take its zone if none were kept.
+    lab.nbctl('--wait=sb', 'lsp-add', 'sw0', 'lp0')
+    words.extend(['--port', 'w=dummy,iface-id=lp0'])
+    second = start()
+    lab.wait(lambda: 'lp0' in zones(second), 'a zone for lp0')
+    after = zones(second)
+    checks.equal('a restart changes no zone', {k: after[k] for k in before}, before)
+    checks.check('a new port has its own', after['lp0'] not in before.values(), after)
+    lab.end(second)
+
+
 def test(checks):
     lab = Lab(SPEC)
     lab.incumbent = True
     with lab:
         lab.start()
         zones_over_changes(checks, lab)
+        limited(checks, lab)
+        without_database(checks, lab)
         flushed_with_owner(checks, lab, connections_by_command(checks, lab))
 
 
