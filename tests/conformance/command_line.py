@@ -64,7 +64,9 @@ def main(doc, hypervisors):
         extra = {'sluiced': args.sluiced, 'options': args.option}
     else:
         commands = parser.add_subparsers(dest='command', required=True)
-        add_run_arguments(commands.add_parser('run'))
+        run = commands.add_parser('run')
+        add_run_arguments(run)
+        run.add_argument('--like', metavar='OUT', help='make the choices by hash that sluice made')
         judge = commands.add_parser('compare')
         judge.add_argument('a')
         judge.add_argument('b')
@@ -72,7 +74,7 @@ def main(doc, hypervisors):
         args = parser.parse_args()
         if args.command == 'compare':
             return print_comparison(args)
-        extra = {}
+        extra = {'like': load(args.like) if args.like else None}
     result = hypervisors(read_spec(args), settle_s=args.settle / 1000.0, keep=args.keep,
                          **extra).go()
     text = json.dumps(result, indent=1) + '\n'

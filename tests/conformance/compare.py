@@ -178,6 +178,8 @@ class Judge:
         for port, frames in out.items():
             if port.startswith(('sb:', 'log:')):
                 result[port] = [_UUID.sub('<uuid>', text) for text in frames]
+                if port.startswith('sb:'):      # in the order of what is left of them
+                    result[port].sort()
                 continue
             hexes = [f[1] if isinstance(f, list) else f for f in frames]
             kept = [self.canonical(f) for f in hexes

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Generated scenarios in numbers: both sides of each at the same time, and a failing one made
-small.
+"""Generated scenarios in numbers: each on sluice, then on the reference, and a verdict.
 
-Shrinking drops packets, then configuration, as long as sluice and the reference still differ,
-and writes what is left as a SPEC that anyone can play.
+The reference is made to choose as sluice chose (choices.py). A difference is explained only if
+  * expected_differences.json has it, or
+  * the reference gave the packet up, or died of it, and said so (Reference.excuses);
+the packets concerned are then taken out and everything is played again, because what follows may
+depend on them: the rest must be equal. For any other difference the reference is played again with
+the very same input, because it loses a packet now and then on a busy machine: what sluice did in
+its only run must then be equal to a whole run of the reference.
 """
 import concurrent.futures
+import dataclasses
 import json
 import os
 import subprocess
@@ -13,143 +18,231 @@ import sys
 
 from compare import compare, words_of
 from generate import generate
+from purpose import reason
+from shrink import shrink
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+KINDS = ('equal', 'equal as sets', 'equal in a later run', 'explained', 'UNEXPLAINED')
+
+
+@dataclasses.dataclass
+class Verdict:
+    """What came of one scenario."""
+    unexplained: list = dataclasses.field(default_factory=list)     # as of compare()
+    failure: str = ''               # what a side said that could not play
+    explained: dict = dataclasses.field(default_factory=dict)   # kind -> packets taken out
+    is_steered: bool = False        # the reference was made to choose as sluice did
+    runs: int = 1                   # of the reference with the same packets
+    earlier: list = dataclasses.field(default_factory=list)     # differences of those that lost
+
+    def is_good(self):
+        return not self.unexplained and not self.failure
+
+    def kind(self):
+        if not self.is_good():
+            return 'UNEXPLAINED'
+        if self.explained:
+            return 'explained'
+        if self.runs > 1:
+            return 'equal in a later run'
+        return 'equal as sets' if self.is_steered else 'equal'
+
+
+class SideFailed(RuntimeError):
+    """One side could not play at all."""
 
 
 class Fleet:
-    """Plays SPECs on two commands; `sides` are command lines that take SPEC and -o OUT."""
+    """Plays SPECs on two commands that take SPEC and -o OUT."""
 
-    def __init__(self, folder, sides, expected):
-        self.folder, self.sides = folder, sides
-        self.expected = expected    # texts of lines that a purposeful difference must contain
+    rounds = 10     # of taking out what is explained
 
-    def play(self, spec, name):
-        """The differences, or a text when a side failed.
+    def __init__(self, folder, reference, sluice, runs=3):
+        self.folder, self.reference, self.sluice, self.runs = folder, reference, sluice, runs
 
-        The reference loses a packet now and then (about one in a thousand on a busy machine), so a
-        difference is believed only if it is there again, or if sluice itself did not do the same
-        thing twice.
-        """
-        earlier = []
-        for _ in range(3):
-            result = self.play_once(spec, name)
-            if isinstance(result, str):
-                return result
-            reference, own = result
+    def judge(self, spec, name):
+        verdict = Verdict()
+        try:
+            for _ in range(self.rounds):
+                rest = self.judge_packets(spec, name, verdict)
+                if rest is None:
+                    return verdict
+                spec = rest
+            verdict.failure = 'there is no end of explained differences'
+        except SideFailed as failure:
+            verdict.failure = str(failure)
+        return verdict
+
+    def judge_packets(self, spec, name, verdict):
+        """One round: None when the verdict stands, else the SPEC without what is explained."""
+        own = self.play(self.sluice, 'sluice', spec, name)
+        verdict.is_steered |= any('chosen' in step for step in own['steps'])
+        for number in range(1, self.runs + 1):
+            verdict.runs = max(verdict.runs, number)
+            reference = self.play(self.reference, 'reference', spec, name, own)
             found = self.differences(spec, reference, own)
-            if not found:
+            explained = {step: why for step, why in self.explain(spec, reference, found).items()
+                         if step >= 0}
+            if not found or explained:
                 break
-            earlier.append(own)
-        unsteady = [d for before in earlier for d in self.differences(spec, before, own)]
-        return found or unsteady
+            verdict.earlier += found
+        if found and not explained:
+            found = self.try_members(spec, name, own, reference, found)
+            if not found:
+                verdict.is_steered, verdict.runs = True, 1
+        for why in explained.values():
+            verdict.explained[why] = verdict.explained.get(why, 0) + 1
+        if not explained or (len(explained) == len({d[0] for d in found})
+                             and not self.has_excuses(reference, explained)):
+            verdict.unexplained = [d for d in found if d[0] not in explained]
+            return None
+        return dict(spec, packets=[step for number, step in enumerate(spec['packets'])
+                                   if number not in explained])
 
-    def differences(self, spec, left, right):
-        return [d for d in compare(left, right, **words_of(spec)) if not self.expected(d)]
+    def try_members(self, spec, name, own, reference, found):
+        """What still differs when the reference makes the choices that cannot be read.
 
-    def play_once(self, spec, name):
-        """What came out of (reference, sluice), or a text when a side failed."""
-        path = '%s/%s.json' % (self.folder, name)
-        with open(path, 'w') as file:
-            json.dump(spec, file)
-        outs = ['%s/%s.%s.json' % (self.folder, name, side) for side in 'ab']
-        running = [subprocess.Popen([sys.executable, *side, path, '-o', out], text=True,
-                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-                   for side, out in zip(self.sides, outs)]
-        said = [process.communicate()[0] for process in running]
-        for process, text, side in zip(running, said, ('reference', 'sluice')):
-            if process.returncode != 0:
-                last = text.strip().splitlines()
-                return '%s: %s' % (side, last[-1] if last else process.returncode)
-        loaded = []
-        for out in outs:
-            with open(out) as file:
-                loaded.append(json.load(file))
-            os.unlink(out)
-        os.unlink(path)
-        return loaded
+        A choice leaves no trace if nothing comes of it, as when NAT to the chosen backend finds no
+        free tuple. So for the first step that differs, members are tried one after the other.
+        """
+        steps, tried = list(own['steps']), set()
+        while found and found[0][0] >= 0:
+            at = min(d[0] for d in found)
+            if at in tried or 'chosen' in steps[at]:
+                break
+            tried.add(at)
+            for member in reference.get('members', []):
+                trial = list(steps)
+                trial[at] = dict(steps[at], chosen=[member])
+                again = self.differences(spec, self.play(
+                    self.reference, 'reference', spec, name, dict(own, steps=trial)), own)
+                if not again or min(d[0] for d in again) > at:
+                    steps, found = trial, again
+                    break
+        return found
 
-    def fails(self, spec, name):
-        """Whether the sides differ, for good reasons or because sluice died."""
-        result = self.play(spec, name)
-        return bool(result) and not (isinstance(result, str) and result.startswith('reference'))
+    @staticmethod
+    def has_excuses(reference, steps):
+        return any('excuses' in reference['steps'][number] for number in steps)
 
-    def shrink(self, spec, name, first=None):
-        """A smaller SPEC that still fails. `first` is the first step that differs, if known."""
-        steps = spec['packets']
-        if first is not None and 0 <= first < len(steps) - 1:
-            trial = dict(spec, packets=steps[:first + 1])
-            if self.fails(trial, name):
-                spec = trial
-        for key in ('packets', 'nb'):
-            spec = dict(spec, **{key: self.reduce(spec, key, name)})
-        return spec
+    @staticmethod
+    def explain(spec, reference, found):
+        """{step: why} of the steps whose every difference is explained."""
+        whys = {}
+        for difference in found:
+            step = difference[0]
+            excuses = reference['steps'][step].get('excuses') if step >= 0 else None
+            whys.setdefault(step, []).append(
+                'reference: ' + excuses[0] if excuses else reason(difference))
+        return {step: texts[0] for step, texts in whys.items() if all(texts)}
 
-    def reduce(self, spec, key, name):
-        """Drops ever smaller runs of entries of spec[key]."""
-        items, size = list(spec[key]), max(1, len(spec[key]) // 2)
-        while True:
-            at = 0
-            while at < len(items):
-                trial = items[:at] + items[at + size:]
-                if (trial or key == 'nb') and self.fails(dict(spec, **{key: trial}), name):
-                    items = trial
-                else:
-                    at += size
-            if size == 1:
-                return items
-            size //= 2
+    @staticmethod
+    def differences(spec, reference, own):
+        if reference.get('died'):       # of the last packet that it played
+            last = len(reference['steps']) - 1
+            own = dict(own, steps=own['steps'][:last + 1])
+            found = compare(reference, own, **words_of(spec))
+            return found or [(last, own['steps'][last]['in'], 'none', ['it died'], [])]
+        return compare(reference, own, **words_of(spec))
+
+    def play(self, command, side, spec, name, like=None):
+        """What came out of one side; `like` is what the other side made of it before."""
+        files = ['%s/%s.%s' % (self.folder, name, what) for what in ('json', 'out', 'like')]
+        command = [sys.executable, *command, files[0], '-o', files[1]]
+        if like:
+            command += ['--like', files[2]]
+        for path, content in ((files[0], spec), (files[2], like)):
+            with open(path, 'w') as file:
+                json.dump(content, file)
+        try:
+            done = subprocess.run(command, text=True, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT)
+            if done.returncode != 0:
+                raise SideFailed('%s: %s' % (side, (done.stdout.strip().splitlines()
+                                                    or [done.returncode])[-1]))
+            with open(files[1]) as file:
+                return json.load(file)
+        finally:
+            for path in files:
+                if os.path.exists(path):
+                    os.unlink(path)
 
     def run(self, seeds, count, jobs, report):
-        """Plays all seeds; `report(seed, result)` in order, where [] means equal."""
+        """Judges all seeds; `report(seed, verdict)` in order."""
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-            played = pool.map(lambda seed: self.play(generate(seed, count), 'gen-%d' % seed), seeds)
-            for seed, result in zip(seeds, played):
-                report(seed, result)
+            judged = pool.map(lambda seed: self.judge(generate(seed, count), 'gen-%d' % seed),
+                              seeds)
+            for seed, verdict in zip(seeds, judged):
+                report(seed, verdict)
 
 
-def describe(result):
-    """Lines about the differences of one scenario, the first few."""
-    if isinstance(result, str):
-        return [result]
-    lines = []
-    for number, given, port, left, right in result[:4]:
+def describe(failure, differences):
+    """Lines about what is not explained, the first few."""
+    lines = [failure] if failure else []
+    for number, given, port, left, right in differences[:4]:
         lines.append('step %d in=%s port %s' % (number, json.dumps(given)[:300], port))
         lines += ['   reference %s' % frame for frame in left or ['(nothing)']]
         lines += ['   sluice    %s' % frame for frame in right or ['(nothing)']]
-    if len(result) > 4:
-        lines.append('and %d more' % (len(result) - 4))
+    if len(differences) > 4:
+        lines.append('and %d more' % (len(differences) - 4))
     return lines
 
 
-def play_generated(args, sides, expected, folder):
-    """The command behind run.py --generated; the number of failures."""
-    fleet = Fleet(folder, sides, expected)
-    keep = args.keep or os.getcwd()
-    os.makedirs(keep, exist_ok=True)
-    failed = []
+class Report:
+    """Prints verdicts as they come and counts them."""
 
-    def report(seed, result):
-        packets = sum(isinstance(s, list) or 'answer' in s
-            for s in generate(seed, args.packets)['packets'])
-        bad = 1 if isinstance(result, str) else len({d[0] for d in result})
-        print('%-24s %8d %10s %10d %12d' % ('seed %d' % seed, packets, '', packets - bad, bad),
+    def __init__(self, args, fleet):
+        self.args, self.fleet = args, fleet
+        self.keep = args.keep or os.getcwd()
+        self.seeds, self.packets = {kind: [] for kind in KINDS}, {}
+
+    def __call__(self, seed, verdict):
+        kind = verdict.kind()
+        self.seeds[kind].append(seed)
+        out = sum(verdict.explained.values())
+        bad = len({d[0] for d in verdict.unexplained}) or bool(verdict.failure)
+        print('%-24s %8d %10d %12d  %s' % ('seed %d' % seed, self.args.packets, out, bad, kind),
               flush=True)
-        if not result:
+        for why, count in verdict.explained.items():
+            self.packets[why] = self.packets.get(why, 0) + count
+        if verdict.is_good():
+            if verdict.earlier and self.args.verbose:
+                print('\n'.join(describe('    an earlier run:', verdict.earlier)))
             return
-        failed.append(seed)
-        for line in describe(result):
-            print('    ' + line)
-        if args.shrink and len(failed) <= args.shrink:
-            first = None if isinstance(result, str) else min(d[0] for d in result)
-            path = '%s/shrunk-%d.json' % (keep, seed)
-            spec = fleet.shrink(generate(seed, args.packets), 'shrink-%d' % seed, first)
-            with open(path, 'w') as file:
-                json.dump(spec, file, indent=1)
-            print('    shrunk to %d packets and %d lines; play it with:\n'
-                  '    %s/run.py --spec %s' % (len(spec['packets']), len(spec['nb']), HERE, path))
+        for line in describe(verdict.failure, verdict.unexplained):
+            print('    ' + line, flush=True)
+        if len(self.seeds[kind]) <= self.args.shrink:
+            self.leave_small(seed)
 
+    def leave_small(self, seed):
+        path = '%s/shrunk-%d.json' % (self.keep, seed)
+        spec = shrink(generate(seed, self.args.packets), self.fleet, 'shrink-%d' % seed)
+        if spec is None:
+            print('    it was gone when played again')
+            return
+        with open(path, 'w') as file:
+            json.dump(spec, file, indent=1)
+        print('    shrunk to %d packets and %d lines; play it with:\n    %s/run.py --spec %s'
+              % (len(spec['packets']), len(spec['nb']), HERE, path), flush=True)
+
+    def end(self):
+        """The summary; the number of failures."""
+        print('verdicts: ' + ', '.join('%d %s' % (len(seeds), kind)
+                                       for kind, seeds in self.seeds.items()))
+        for why, count in sorted(self.packets.items()):
+            print('    %d packets taken out: %s' % (count, why))
+        bad = self.seeds['UNEXPLAINED']
+        print('%d passed, %d failed%s' % (self.args.generated - len(bad), len(bad), ''.join(
+            ' %d' % seed for seed in bad[:20])))
+        return len(bad)
+
+
+def play_generated(args, sides, folder):
+    """The command behind run.py --generated; the number of failures."""
+    fleet = Fleet(folder, *sides)
+    report = Report(args, fleet)
+    os.makedirs(report.keep, exist_ok=True)
+    print('%-24s %8s %10s %12s  %s' % ('scenario', 'packets', 'taken out', 'unexplained',
+                                       'verdict'), flush=True)
     fleet.run(range(args.seed, args.seed + args.generated), args.packets, args.jobs, report)
-    print('%d passed, %d failed%s' % (args.generated - len(failed), len(failed), ''.join(
-        ' %d' % seed for seed in failed[:20])))
-    return len(failed)
+    return report.end()

@@ -18,7 +18,7 @@ import json
 import random
 import sys
 
-from topologies import OUTSIDE, PHYSICAL, Net, answer, at, choice, gateway, public
+from topologies import OUTSIDE, PHYSICAL, Net, answer, at, gateway, public
 from traffic import (ARP, BROADCAST, ICMP, IP, TCP, UDP, Dot1Q, Ether, Host, ICMPv6EchoRequest,
                      IPv6, Raw, SCTPChunkInit, mac, payload, router_port, switch_port)
 
@@ -31,7 +31,8 @@ class Topology(Net):
     def __init__(self, seed):
         super().__init__()
         self.random = random.Random(seed)
-        self.remote, self.alternatives = [], []
+        self.remote = []
+        self.has_choices = False
         self.vips = []      # (address, port or None, protocol)
         self.fips = []      # floating addresses
         self.outside = None
@@ -141,7 +142,8 @@ class Topology(Net):
     def access_lists(self):
         numbers = sorted(self.hosts)
         some = self.random.sample(numbers, self.random.randint(1, len(numbers)))
-        self.nb.append('create address_set name=some addresses='
+        # First of all: policies may name it too, and ovn-controller complains of unknown names.
+        self.nb.insert(0, 'create address_set name=some addresses='
                        + ','.join(self.hosts[n].ip for n in some))
         self.nb.append('pg-add pg ' + ' '.join('lp%d' % n for n in self.random.sample(
             numbers, self.random.randint(1, len(numbers)))))
@@ -182,10 +184,8 @@ class Topology(Net):
             on_router = self.is_routed and self.outside and self.maybe(0.4)
             ip = ('fd99::%x' % (0x100 + n) if v6 else '172.16.0.%d' % (100 + n)) if on_router else (
                 'fd30::%x' % (n + 1) if v6 else '30.0.0.%d' % (n + 1))
-            # Which of several is taken changes what later packets meet, unless nothing keeps state.
-            most = [0, 1, 1, 1] if any('acl-add' in line for line in self.nb) else [1, 2, 2]
             members = [self.hosts[m] for m in self.random.sample(
-                pool, min(len(pool), self.random.choice(most)))]
+                pool, min(len(pool), self.random.choice([0, 1, 1, 2, 2, 3])))]
             port = 80 if protocol else None
             wrap = '[%s]' if v6 else '%s'
             vip = wrap % ip + ':80' if port else ip
@@ -200,21 +200,20 @@ class Topology(Net):
             if not on_router or self.maybe(0.5):
                 self.nb += ['ls-lb-add s%d lb%d' % (s, n) for s in self.groups]
             self.vips.append((ip, port, protocol))
-            if len(members) > 1:
-                self.alternatives.append(choice(*members))
+            self.has_choices |= len(members) > 1
 
     def services(self):
         for switch, numbers in self.groups.items():
             if self.maybe(0.3):
                 self.nb.append(
-                    '--id=@d create DHCP_Options cidr=10.0.%d.0/24 options:server_id=10.0.%d.254 '
+                    '--id=@d%d create DHCP_Options cidr=10.0.%d.0/24 options:server_id=10.0.%d.254 '
                     'options:server_mac=%s options:lease_time=3600 options:router=10.0.%d.254 '
-                    '-- set logical_switch_port lp%d dhcpv4_options=@d'
-                    % (switch, switch, gateway(switch), switch, numbers[0]))
+                    '-- set logical_switch_port lp%d dhcpv4_options=@d%d'
+                    % (switch, switch, switch, gateway(switch), switch, numbers[0], switch))
             if self.maybe(0.2):
-                self.nb.append('--id=@n create DNS records="{\\"vm.test\\"=\\"%s\\"}" '
-                               '-- add logical_switch s%d dns_records @n'
-                               % (self.any_host().ip, switch))
+                self.nb.append('--id=@n%d create DNS records="{\\"vm.test\\"=\\"%s\\"}" '
+                               '-- add logical_switch s%d dns_records @n%d'
+                               % (switch, self.any_host().ip, switch, switch))
             if self.maybe(0.2):
                 self.nb.append("qos-add s%d from-lport 100 '%s' dscp=%d" % (
                     switch, self.address_match('src'), self.random.randint(1, 63)))
@@ -360,9 +359,9 @@ def generate(seed, count=200):
     topology = Topology(seed)
     over = ['barrier', bytes(Ether(src=mac(BARRIER), dst=BROADCAST, type=0x88b7)
                              / Raw(b'the barrier of this run' * 3)).hex()]
-    words = dict(PHYSICAL, any_order=True, barrier={'packet': barrier_packet(), 'wire': over})
-    if topology.alternatives:
-        words['alternatives'] = topology.alternatives
+    words = dict(PHYSICAL, any_order=True, together=True, barrier={'packet': barrier_packet(), 'wire': over})
+    if topology.has_choices:
+        words['steer'] = True
     if topology.remote:
         words['remote'] = topology.remote
     return topology.spec(topology.packets(count), **words)

@@ -10,18 +10,22 @@ kernel module is needed.
 import json
 import os
 import shlex
+import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
 from ovnlab.processes import Lab, LabError, answers  # noqa: E402
 from ovnlab.tools import find_program  # noqa: E402
-from ovnlab.unixctl import unixctl  # noqa: E402
+from ovnlab.unixctl import UnixctlError, unixctl  # noqa: E402
 from ovnlab.wire import GrowingPcap, Hub  # noqa: E402
 
+from choices import Recorder, Steering, is_icmp  # noqa: E402
+from compare import is_kind  # noqa: E402
 from flows import replace_flows  # noqa: E402
 from replies import answer  # noqa: E402
 
+NO_TUPLE = 'no free tuple'      # for NAT
 DEFAULT_CHASSIS = [{'name': 'hv1', 'encap_ip': '192.168.0.1'}]
 
 
@@ -64,6 +68,14 @@ class Hypervisors(Lab):
         self.timings_s[phase] = round(now - self.last_mark, 3)
         self.last_mark = now
 
+    def lines(self, texts, together=False):
+        """The scenario's configuration; in a single transaction if it is nothing but nbctl's."""
+        if together:
+            self.nbctl('--wait=sb', *shlex.split(' -- '.join(texts)))
+            return
+        for text in texts:
+            self.line(text)
+
     def line(self, text):
         """One line of the scenario's configuration."""
         text = text.strip()
@@ -100,8 +112,7 @@ class Hypervisors(Lab):
         self.mark('chassis_up')
         for remote in self.remote:
             self.sbctl('chassis-add', remote['name'], remote.get('encap', 'geneve'), remote['ip'])
-        for text in self.spec.get('nb') or []:
-            self.line(text)
+        self.lines(self.spec.get('nb') or [], self.spec.get('together'))
         self.plug_interfaces()
         self.sync('sb')
         for remote in self.remote:
@@ -245,15 +256,40 @@ class Hypervisors(Lab):
 
     def play(self):
         steps = []
-        for step in self.spec['packets']:
-            if not isinstance(step, dict):
-                steps.append(self.inject(*step))
-            elif 'answer' in step:
-                steps.append(self.inject_answer(step))
-            else:
-                steps.append(self.configure(step))
+        self.before_packets()
+        for number, step in enumerate(self.spec['packets']):
+            try:
+                self.before_step(number)
+                done = self.step(step)
+                self.after_step(done)
+            except (OSError, UnixctlError):
+                if not self.has_excused_death():
+                    raise
+                steps.append({'in': step, 'out': {}, 'excuses': ['it aborts']})
+                break
+            steps.append(done)
         self.mark('played')
         return steps
+
+    def step(self, step):
+        if not isinstance(step, dict):
+            return self.inject(*step)
+        if 'answer' in step:
+            return self.inject_answer(step)
+        return self.configure(step)
+
+    def has_excused_death(self):
+        """Whether the daemon with the ports died of itself, which explains a difference."""
+        return False
+
+    def before_packets(self):
+        """Everything is configured, nothing is played yet."""
+
+    def before_step(self, number):
+        """Step `number` is about to be played."""
+
+    def after_step(self, done):
+        """May add to the record of a step what else is known about it."""
 
     def inject(self, port, frame, options=None):
         frame = frame.replace(' ', '')
@@ -266,9 +302,18 @@ class Hypervisors(Lab):
             wire = [entry for entry in out.pop('wire', []) if entry[0] != 'test']
             if wire:
                 out['wire'] = wire
-        if out:
-            self.to_answer = {name: frames for name, frames in out.items() if name != 'wire'}
+        self.remember(out)
         return {'in': [port, frame], 'out': out}
+
+    def remember(self, out):
+        """Who got something may answer it; what timers send in between is no reason to forget."""
+        kinds, got = self.spec.get('ignore_kinds', ()), {}
+        for name, frames in out.items():
+            frames = [f for f in frames if not is_kind(f[1] if name == 'wire' else f, kinds)]
+            if frames:
+                got[name] = frames
+        if got:
+            self.to_answer = {name: frames for name, frames in got.items() if name != 'wire'}
 
     def inject_answer(self, step):
         """The receiver of the last frame answers from where it came out."""
@@ -334,7 +379,12 @@ class Hypervisors(Lab):
             found = self.complaints()
             if found and not self.spec.get('has_bad_flows'):
                 raise LabError('; '.join(found))
-        return {'startup': startup, 'steps': steps, 'timings_s': self.timings_s}
+        return {'startup': startup, 'steps': steps, 'timings_s': self.timings_s,
+                'died': len(steps) < len(self.spec['packets']), **self.more()}
+
+    def more(self):
+        """What else is told of a run."""
+        return {}
 
     def stop(self):
         self.hub.stopping = True
@@ -343,7 +393,41 @@ class Hypervisors(Lab):
 
 
 class Reference(Hypervisors):
-    """ovs-vswitchd with dummy devices, and ovn-controller."""
+    """ovs-vswitchd with dummy devices, and ovn-controller.
+
+    `like` is what sluice made of the same scenario: then choices by hash are made as sluice did.
+    """
+
+    # What it says when it gives a packet up for want of something that is no rule of OVN's.
+    excuses = {'Max recirculation depth exceeded': 'recirculation limit',
+               'Unable to NAT due to tuple space exhaustion': NO_TUPLE}
+
+    def __init__(self, spec, like=None, **kwargs):
+        self.like, self.steering, self.switch_log = like, None, None
+        super().__init__(spec, **kwargs)
+
+    def before_packets(self):
+        name = self.chassis[0]['name']
+        self.switch_log = open(self.home(name) + '/ovs-vswitchd.log', errors='replace')
+        self.switch_log.seek(0, os.SEEK_END)
+        self.control(name, 'vlog/disable-rate-limit')
+        if self.like and self.spec.get('steer'):
+            self.steering = Steering(self.home(name) + '/br-int.mgmt', self.env(name),
+                                     lambda: self.control(name, 'revalidator/purge'))
+            self.steering.read()
+
+    def before_step(self, number):
+        chosen = self.like['steps'][number].get('chosen') if self.steering else None
+        if chosen:
+            self.steering.before(chosen)
+
+    def after_step(self, done):
+        said = self.switch_log.read()
+        found = sorted({name for text, name in self.excuses.items() if text in said})
+        if NO_TUPLE in found and not (isinstance(done['in'], list) and is_icmp(done['in'][1])):
+            found.remove(NO_TUPLE)      # of ICMP only, sluice takes another identifier
+        if found:
+            done['excuses'] = found
 
     def start_switch(self, chassis):
         return self.daemon(chassis, 'ovs-vswitchd', '--enable-dummy=system', '--disable-system',
@@ -352,6 +436,17 @@ class Reference(Hypervisors):
 
     def start_controller(self, chassis):
         self.daemon(chassis, 'ovn-controller', 'unix:%s/db.sock' % self.home(chassis))
+
+    def more(self):
+        return {'members': self.steering.members()} if self.steering else {}
+
+    def has_excused_death(self):
+        switch = self.switch[self.chassis[0]['name']]
+        try:
+            switch.process.wait(2)
+        except subprocess.TimeoutExpired:
+            return False
+        return 'assertion' in self.last_words(switch)
 
     def acl_log_file(self, chassis):
         return self.home(chassis) + '/ovn-controller.log'
@@ -372,6 +467,7 @@ class Sluice(Hypervisors):
     def __init__(self, spec, sluiced=None, options=(), **kwargs):
         self.program = find_program('sluiced', sluiced)
         self.options = list(options)
+        self.recorder = None
         super().__init__(spec, **kwargs)
 
     def start_switch(self, chassis):
@@ -380,6 +476,17 @@ class Sluice(Hypervisors):
 
     def acl_log_file(self, chassis):
         return self.home(chassis) + '/sluiced.log'
+
+    def before_packets(self):
+        if self.spec.get('steer'):
+            name = self.chassis[0]['name']
+            self.recorder = Recorder(lambda: self.control(name, 'dpctl/dump-conntrack'))
+
+    def after_step(self, done):
+        if self.recorder and isinstance(done['in'], list):
+            chosen = self.recorder.after(done['in'][1])
+            if chosen:
+                done['chosen'] = chosen
 
     def settle(self, wait_ms=0):
         for chassis in self.switch:     # a slow machine must not look like a dropped packet

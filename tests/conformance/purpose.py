@@ -5,7 +5,8 @@ Every entry has what differs, the reason and the text that supports it. It forgi
   * by "same_after": [PATTERN, REPLACEMENT], if both sides' frames are equal once rewritten so; or
   * by "reference" and "sluice", patterns that all frames of the step on that port (joined by a space)
     match, each side its own;
-both optionally for one "case" and for ports that match "port" only.
+  * by "pair", a pattern for the reference's frames, " > " and sluice's;
+all optionally for one "case" and for ports that match "port" only.
 """
 import functools
 import json
@@ -29,12 +30,18 @@ def forgives(entry, port, left, right):
         rewritten = [[re.sub('^' + pattern + '$', replacement, frame) for frame in side]
                      for side in (left, right)]
         return rewritten[0] == rewritten[1]
+    if 'pair' in entry:
+        return bool(re.fullmatch(entry['pair'], ' > '.join(map(' '.join, (left, right)))))
     return all(re.fullmatch(entry[side], ' '.join(frames))
                for side, frames in (('reference', left), ('sluice', right)))
 
 
-def is_expected(difference, name=None):
-    """Whether a difference (compare.py) of the case `name` is one of those."""
+def reason(difference, name=None):
+    """What a difference (compare.py) of the case `name` is, if it is one of those; else None."""
     _, _, port, left, right = difference
-    return any(forgives(entry, port, left, right) for entry in entries()
-               if entry.get('case', name) == name)
+    return next((entry['what'] for entry in entries()
+                 if entry.get('case', name) == name and forgives(entry, port, left, right)), None)
+
+
+def is_expected(difference, name=None):
+    return reason(difference, name) is not None

@@ -31,7 +31,8 @@ some flows; else that is an error flows logical flows in the place of northd's (
 barrier {"packet": [PORT, HEX]}: a packet that the controller
 answers to the same port; what was sent before is done when the answer comes (faster than
 waiting for silence); "wire": [PORT, HEX] in it is a packet that comes out at the wire, for
-frames there compare, judged by compare.py: any_order, ignore, ignore_kinds, alternatives
+frames there; steer true: sluice tells what it chose by hash, for run --like OUT (choices.py)
+compare, judged by compare.py: any_order, ignore, ignore_kinds, alternatives
 OUT.json: {"startup": {PORT: [HEX...]}, "steps": [{"in": ..., "out": {PORT: [HEX...]}}...],
 "timings_s": {...}}; under "wire" an output is [SENDER, HEX].
 """

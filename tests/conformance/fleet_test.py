@@ -1,0 +1,172 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The verdicts on generated scenarios: what is forgiven, what is not, and how a failure is shrunk."""
+import unittest
+
+from choices import Recorder, Steering, flow_of, is_icmp, packed, translated
+from compare import compare
+from fleet import Fleet, SideFailed
+from shrink import shrink
+from traffic import Host
+
+A, B = Host('v1', 1, '10.0.0.1', 'fd01::1'), Host('v2', 2, '10.0.0.2', 'fd01::2')
+
+
+class Staged(Fleet):
+    """Two sides that are functions: packets of the scenario -> {'out', 'excuses', 'chosen'} each."""
+
+    def __init__(self, reference, sluice, runs=3):
+        super().__init__('/nonexistent', reference, sluice, runs)
+        self.played = 0     # runs of the reference
+
+    def play(self, command, side, spec, name, like=None):
+        if side == 'reference':
+            self.played += 1
+            steps = command(spec['packets'], self.played, like)
+        else:
+            steps = command(spec['packets'])
+        return {'steps': [dict({'in': ['v1', packet], 'out': {}}, **step)
+                          for packet, step in zip(spec['packets'], steps)],
+                'died': len(steps) < len(spec['packets']), 'members': [['0a000002', 80]]}
+
+
+def forwards(packets):
+    return [{'out': {'v2': [packet]}} for packet in packets]
+
+
+SPEC = {'nb': ['a', 'b', 'c'], 'packets': ['00', '11', '22', '33']}
+
+
+def judge(reference, sluice=forwards, spec=SPEC):
+    return Staged(reference, sluice).judge(spec, 'x')
+
+
+class VerdictTest(unittest.TestCase):
+    def test_equal(self):
+        self.assertEqual(judge(lambda packets, *_: forwards(packets)).kind(), 'equal')
+
+    def test_a_packet_that_the_reference_loses_once(self):
+        def loses(packets, run, _):
+            return forwards(packets) if run > 1 else [{}] + forwards(packets)[1:]
+        self.assertEqual(judge(loses).kind(), 'equal in a later run')
+
+    def test_a_packet_that_sluice_loses(self):
+        def loses(packets):
+            return forwards(packets)[:2] + [{}] + forwards(packets)[3:]
+        verdict = judge(lambda packets, *_: forwards(packets), loses)
+        self.assertEqual(verdict.kind(), 'UNEXPLAINED')
+        self.assertEqual([d[0] for d in verdict.unexplained], [2])
+
+    @staticmethod
+    def gives_up(packets, *_):
+        return [{'excuses': ['recirculation limit']} if packet == '11' else step
+                for packet, step in zip(packets, forwards(packets))]
+
+    def test_a_packet_that_the_reference_gives_up(self):
+        verdict = judge(self.gives_up)
+        self.assertEqual(verdict.kind(), 'explained')
+        self.assertEqual(verdict.explained, {'reference: recirculation limit': 1})
+
+    def test_an_excuse_covers_its_own_packet_only(self):
+        def damages(packets):
+            return [{'out': {'v2': ['ff']}} if packet == '33' else step
+                    for packet, step in zip(packets, forwards(packets))]
+        verdict = judge(self.gives_up, damages)
+        self.assertEqual(verdict.kind(), 'UNEXPLAINED')
+        self.assertEqual(verdict.unexplained[0][4], ['ff'])
+
+    def test_a_reference_that_dies_of_a_packet(self):
+        def dies(packets, *_):
+            at = packets.index('22') if '22' in packets else len(packets)
+            return forwards(packets[:at]) + [{'excuses': ['it aborts']}] * (at < len(packets))
+        self.assertEqual(judge(dies).explained, {'reference: it aborts': 1})
+
+    def test_a_side_that_cannot_play(self):
+        def fails(*_):
+            raise SideFailed('sluice: no')
+        self.assertEqual(judge(lambda packets, *_: forwards(packets), fails).failure, 'sluice: no')
+
+    def test_a_choice_without_a_trace(self):
+        def chooses(packets, _, like):
+            return [{} if step.get('chosen') == [['0a000002', 80]] or number else {
+                'out': {'v9': ['99']}} for number, step in enumerate(like['steps'])]
+        self.assertEqual(judge(chooses, lambda packets: [{} for _ in packets]).kind(),
+                         'equal as sets')
+
+    def test_shrinking(self):
+        def needs_two(packets):
+            bad = '11' in packets and '33' in packets
+            return [{} if bad and packet == '33' else step
+                    for packet, step in zip(packets, forwards(packets))]
+        fleet = Staged(lambda packets, *_: forwards(packets), needs_two)
+        small = shrink(SPEC, fleet, 'x')
+        self.assertEqual(small['packets'], ['11', '33'])
+        self.assertEqual(len(small['nb']), 1)
+        self.assertIsNone(shrink(dict(SPEC, packets=['00']), fleet, 'x'))
+
+
+DUMP = ('udp,orig=(src=10.0.0.1,dst=30.0.0.1,sport=1000,dport=80),'
+        'reply=(src=10.0.0.2,dst=10.0.0.1,sport=8080,dport=1000),zone=8,mark=2\n'
+        'udp,orig=(src=10.0.0.1,dst=10.0.0.2,sport=1000,dport=2000),'
+        'reply=(src=10.0.0.2,dst=10.0.0.1,sport=2000,dport=1000),zone=8\n'
+        'tcp,orig=(src=fd01::1,dst=fd30::1,sport=1,dport=80),'
+        'reply=(src=fd01::2,dst=fd01::1,sport=8080,dport=1),zone=8,protoinfo=(state=SYN_SENT)\n')
+
+
+class ChoiceTest(unittest.TestCase):
+    def test_reading_connections(self):
+        self.assertEqual(translated(DUMP), {
+            ('udp', packed('10.0.0.1'), packed('30.0.0.1'), '03e80050'): {('0a000002', 8080)},
+            ('tcp', packed('fd01::1'), packed('fd30::1'), '00010050'): {(packed('fd01::2'), 8080)}})
+
+    def test_new_and_reopened_connections(self):
+        recorder = Recorder(lambda: DUMP)
+        virtual = Host('', 0, '30.0.0.1')
+        other = A.udp(B)[1]
+        self.assertEqual(len(recorder.after(other)), 2)     # both are new
+        self.assertEqual(recorder.after(other), [])
+        self.assertEqual(recorder.after(A.udp(virtual, 1000, 80)[1]), [['0a000002', 8080]])
+        self.assertEqual(recorder.after(A.tcp(virtual, 1000, 80)[1]), [])
+
+    def test_flows_of_frames(self):
+        self.assertEqual(flow_of(A.tcp6(B, 5, 6)[1]),
+                         ('tcp', packed('fd01::1'), packed('fd01::2'), '00050006'))
+        self.assertIsNone(flow_of(A.arp('10.0.0.2')[1]))
+        self.assertIsNone(flow_of('00'))
+        self.assertTrue(is_icmp(A.ping(B)[1]))
+        self.assertFalse(is_icmp(A.udp(B)[1]))
+
+    def test_cutting_groups_down(self):
+        head = 'group_id=%d,type=select,selection_method=dp_hash'
+        bucket = ('bucket_id:%d,weight:100,actions=ct(commit,table=21,nat(dst=%s),'
+                  'exec(set_field:0x2/0x2->ct_mark))')
+        both = [bucket % (0, '10.0.0.2:8080'), bucket % (1, '10.0.0.3:8080')]
+        listed = '\n'.join(['OFPST_GROUP_DESC reply:', ' ' + ',bucket='.join([head % 1, *both]),
+                            ' ' + ',bucket='.join([head % 2, both[0]]),
+                            ' ' + ',bucket='.join([head % 3, bucket % (0, '[fd01::2]:8080'),
+                                                   bucket % (1, '[fd01::3]:8080')])])
+        sent, purged = [], []
+        steering = Steering('/none', {}, lambda: purged.append(1))
+        steering.ofctl = lambda *words: listed if words[0] == 'dump-groups' else sent.append(words)
+        steering.read()
+        self.assertFalse(steering.before([['0a000009', 8080]]))     # nobody's member
+        self.assertTrue(steering.before([['0a000003', 8080]]))
+        self.assertEqual(sent, [('mod-group', ',bucket='.join([head % 1, both[1]]))])
+        self.assertFalse(steering.before([['0a000003', 8080]]))     # is so already
+        self.assertTrue(steering.before([[packed('fd01::2'), 8080], ['0a000002', 8080]]))
+        self.assertEqual((len(sent), len(purged)), (3, 2))
+        self.assertEqual(len(steering.members()), 4)
+
+
+class RowsTest(unittest.TestCase):
+    def test_rows_in_any_order_of_their_uuids(self):
+        def run(*lines):
+            return {'steps': [{'in': {'rows': []}, 'out': {'sb:T': sorted(lines)}}]}
+        one, two = ('%08d-0000-0000-0000-000000000000' % n for n in (1, 2))
+        left, right = run(one + ',a', two + ',b'), run(two + ',a', one + ',b')
+        self.assertEqual(compare(left, right), [])
+        self.assertNotEqual(compare(left, run(two + ',a', one + ',c')), [])
+
+
+if __name__ == '__main__':
+    unittest.main()
