@@ -8,6 +8,7 @@ Three questions, each answered by numbers from one sitting:
 * latency at half and nearly full load, alone and during a thousand publishes a second.
 """
 import re
+import statistics
 import subprocess
 import tempfile
 
@@ -41,7 +42,8 @@ def misses(args):
 
 
 def explosion(args):
-    """Mpps of the wanted traffic beside unwanted packets: all alike, then all different."""
+    """Mpps of the wanted traffic beside unwanted packets: all alike, then all different. sluice once more
+    in pairs by itself, for two points apart in time say little about a difference of some percent."""
     import compare
     rows = []
     for name in ('s5n', 's5t'):
@@ -51,7 +53,15 @@ def explosion(args):
                 print(compare.line_of(result), flush=True)
                 rows.append((name, result))
         compare.run_point(args, name, HIT_FLOWS, keep)
-    return rows
+    pairs = []
+    for _ in range(args.rounds):
+        alike, different = (_mpps(forward.measure(args, name, HIT_FLOWS, '--cores', str(args.core)))
+                            for name in ('s5n', 's5t'))
+        pairs.append(different / alike)
+    ratio = statistics.median(pairs)
+    print('explosion sluice different/alike %.3f | %s' % (
+        ratio, ' '.join('%.3f' % p for p in sorted(pairs))), flush=True)
+    return rows, ratio
 
 
 def latencies(args):
@@ -91,17 +101,19 @@ def tail_of(bins):
     return out[::-1]
 
 
-def write(miss_rows, tse_rows, lines, curves):
+def write(miss_rows, explosion_of, lines, curves):
     text = 'Taken on: %s.\n\n' % report.machine()
     text += 'Every packet a miss, Mpps on one core (%d flows that hit; %d flows through a cache of %d ' \
         'entries; no cache at all):\n\n' % (HIT_FLOWS, MISS_FLOWS, SMALL_CACHE)
     text += report.table(['scenario', 'hit', 'thrashed', 'no cache', 'hit / no cache'], [
         [n, '%.2f' % h, '%.2f' % t, '%.2f' % w, '%.2f' % (h / w)] for n, h, t, w in miss_rows])
-    if tse_rows:
+    if explosion_of:
+        tse_rows, ratio = explosion_of
         words = {'s5n': 'all alike', 's5t': 'each with other bits decided'}
         text += '\n\nEstablished connections of s5 beside as many packets that no rule wants (Mpps that ' \
             'leave):\n\n' + report.table(['unwanted packets', 'implementation', 'Mpps', 'detail'], [
                 [words[n], r.impl, '%.3f' % r.mpps, r.detail] for n, r in tse_rows])
+        text += '\n\nsluice by itself, different over alike in pairs: %.2f.' % ratio
     if lines:
         text += '\n\nLatency in microseconds from when a packet was due (open loop, one core):\n\n'
         text += report.table(['scenario', 'load', 'publishes', 'p50', 'p99', 'p99.9', 'max', 'lost'], [
@@ -117,8 +129,8 @@ def write(miss_rows, tse_rows, lines, curves):
 def run(args):
     parts = args.parts or ['misses', 'explosion', 'latency']
     miss_rows = misses(args) if 'misses' in parts else []
-    tse_rows = explosion(args) if 'explosion' in parts else []
+    explosion_of = explosion(args) if 'explosion' in parts else None
     lines, curves = latencies(args) if 'latency' in parts else ([], {})
     if args.write:
-        write(miss_rows, tse_rows, lines, curves)
+        write(miss_rows, explosion_of, lines, curves)
     return 0

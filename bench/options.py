@@ -146,7 +146,19 @@ def add_control(commands):
     parser.set_defaults(run=run)
 
 
+def add_memory(commands):
+    parser = commands.add_parser('memory', help='bytes per connection and cached program')
+    parser.add_argument('--memory-bench', metavar='PATH')
+    parser.add_argument('--connections', type=int, default=4000000, help='(default 4000000)')
+    parser.add_argument('--write', action='store_true', help='the table into README.md')
+
+    def run(args):
+        import memory
+        return memory.run(args)
+    parser.set_defaults(run=run)
+
+
 def add_all(commands):
     for add in (add_compare, add_check, add_forward, add_steps, add_cliff, add_scaling,
-                add_southbound, add_control):
+                add_southbound, add_control, add_memory):
         add(commands)
