@@ -109,10 +109,10 @@ public:
 
     void start(const PacketKey& key, const WalkStart& start);
     uint64_t lookups() const { return lookups_; }
+    uint64_t metered() const { return metered_; }  ///< messages that a meter kept back
 
 private:
     static constexpr unsigned kMaxTotalReentries = 1u << 16;  ///< of all copies of one packet
-    uint64_t metered() const { return metered_; }  ///< messages that a meter kept back
     static constexpr unsigned kMaxTrails = 64;                ///< conntrack steps of one path
     static constexpr unsigned kMaxMade = 4;  ///< transforms of one path that conntrack sees
     static constexpr unsigned kCtWords = kSlotEthSrc - kSlotCtState;
@@ -145,15 +145,15 @@ private:
     // walk_punt.cc
     /// False when the packet is the slow path's and the path ends.
     bool punt(const Instr* i, const Instr* end);
+    /// Takes tokens of the flow's controller_meter, if the step is behind one.
+    bool within_meter(const Instr& i);
+    /// Keeps the packet for its next hop; the request for it, which follows, shares its meter.
+    const Instr* hold(const Instr* i, const Instr* end);
     void buffer(const Instr& i);
 
     // walk_memory.cc
     /// Steps that remember or recall something, and those of EVPN. False when the path ends.
     bool exec_memory(const Instr& i);
-    /// Takes tokens of the flow's controller_meter, if the step is behind one.
-    bool within_meter(const Instr& i);
-    /// Keeps the packet for its next hop; the request for it, which follows, shares its meter.
-    const Instr* hold(const Instr* i, const Instr* end);
     void memory_bit(const Instr& i, bool value) {
         f_.write(i.e, 1u << i.f, static_cast<uint32_t>(value) << i.f);
     }
@@ -202,13 +202,13 @@ private:
     unsigned depth_ = 0;
     unsigned total_reentries_ = 0;
     uint64_t lookups_ = 0;
+    uint64_t metered_ = 0;
     uint64_t mirrored_ = 0;  ///< mirrors that have their copy of this packet
     uint32_t sp_ = 0;
     uint32_t stack_[limits::kMaxStack];
     Prefix prefix_;
     bool have_facts_ = false;
     unsigned replayed_ = 0;  ///< steps of env_.replay that are done
-    uint64_t metered_ = 0;
     PacketFacts facts_;
     PacketFacts made_[kMaxMade];
     alignas(CtTrail) unsigned char trails_[kMaxTrails * sizeof(CtTrail)];
