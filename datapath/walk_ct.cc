@@ -343,6 +343,7 @@ bool Walker<kTrace>::track(const CtRequest& request) {
     }
     trail->zone = request.zone;
     trail->known = !request.nat && trail->view.conn;
+    trail->shown = request.recirculates;
     if (request.recirculates) {
         show_original(trail->view);
     }
@@ -371,7 +372,7 @@ template <bool kTrace>
 void Walker<kTrace>::forget_ct() {
     std::memset(f_.s.w + kSlotCtState, 0, kCtWords * sizeof(uint32_t));
     std::memset(f_.s.w + kSlotCtProto, 0, kCtOriginalWords * sizeof(uint32_t));
-    if (!f_.ct) {
+    if (!f_.ct || !f_.ct->shown) {
         return;
     }
     if (!f_.ct->changes_bytes() && !env_.facts) {
@@ -379,6 +380,7 @@ void Walker<kTrace>::forget_ct() {
     } else if (CtTrail* trail = next_trail()) {
         trail->state = 0;
         trail->known = false;
+        trail->shown = false;
     } else {
         drop(Drop::k_walk_too_deep);
     }

@@ -24,6 +24,8 @@ struct CtTrail {
     uint32_t state = 0;  ///< ct_state with NAT; 0: not tracked, or no longer (ct_clear)
     uint16_t zone = 0;
     bool known = false;  ///< the next step of the zone need not look: `view` is its answer too
+    bool shown = false;  ///< flows saw the answer. After a commit they see an untracked packet, and
+                         ///< Open vSwitch leaves out the ct_clear of such: what it knows stays
 
     bool ports_changed = false;  ///< of a fragment
     bool id_changed = false;
