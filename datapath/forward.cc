@@ -4,6 +4,7 @@
 #include <rte_mbuf.h>
 
 #include "datapath/conntrack/fragments.h"
+#include "datapath/conntrack/glance.h"
 #include "datapath/stages.h"
 #include "datapath/tunnel/encap.h"
 #include "datapath/walk_env.h"
@@ -161,10 +162,48 @@ void walk_item(WorkerCtx& ctx, Item& item, CacheEntry* stale) {
     apply(ctx, item.m, ctx.program.view());
 }
 
+/// Another worker was quicker: the rest of the steps learn of the packet the long way.
+void touch_from(WorkerCtx& ctx, const Item& item, const CachedProgram& program, unsigned first) {
+    const PacketKey& key = meta_of(item.m).key;
+    Conntrack& table = *ctx.config.conntrack;
+    PacketFacts facts;
+    read_facts(item.m, key, &facts);
+    for (unsigned i = first; i < program.n_steps; ++i) {
+        const CtStep& step = program.steps()[i];
+        CtView view;
+        if (table.review(step.conn, step.generation, step.is_reply != 0, facts, ctx.now_ms,
+                         &view)) {
+            table.touch(view, facts, key.pkt_len, ctx.now_ms);
+        }
+    }
+}
+
+/// As ask_each() for plain packets of established connections. False: ask_each() must.
+bool ask_at_a_glance(WorkerCtx& ctx, const Item& item, const CachedProgram& program) {
+    const PacketKey& key = meta_of(item.m).key;
+    QuickFacts facts;
+    CtGlance glances[ProgramBuffer::kMaxSteps];
+    if (!read_quick_facts(item.m, key, &facts)) {
+        return false;
+    }
+    for (unsigned i = 0; i < program.n_steps; ++i) {
+        if (!ct_glance(program.steps()[i], facts, ctx.now_ms, &glances[i])) {
+            return false;
+        }
+    }
+    for (unsigned i = 0; i < program.n_steps; ++i) {
+        if (SLUICE_UNLIKELY(!ct_settle(program.steps()[i], glances[i], key.pkt_len))) {
+            touch_from(ctx, item, program, i);
+            break;
+        }
+    }
+    return true;
+}
+
 /// The connections that a cached program asked still say the same, and are told of the packet. All
 /// are asked before one is told, so that a walk can follow. Segments that open or close connections
 /// are walked: what one step does may change what the next one sees.
-bool ask_again(WorkerCtx& ctx, const Item& item, const CachedProgram& program) {
+bool ask_each(WorkerCtx& ctx, const Item& item, const CachedProgram& program) {
     constexpr uint32_t kNat = ct::kSnat | ct::kDnat;
     constexpr uint16_t kFinSynRst = 7;
     const PacketKey& key = meta_of(item.m).key;
@@ -219,7 +258,7 @@ unsigned forward(WorkerCtx& ctx, Item& item) {
         walk_item(ctx, item, entry);
         return 0;
     }
-    if (program.n_steps && !ask_again(ctx, item, program)) {
+    if (program.n_steps && !ask_at_a_glance(ctx, item, program) && !ask_each(ctx, item, program)) {
         ctx.counters->add(Counter::k_cache_ct_changed);
         walk_item(ctx, item, entry);
         return 0;

@@ -119,27 +119,33 @@ struct alignas(64) CtConn {
         }
         return differs == 0;
     }
+    static CtPeer peer_of(uint64_t window, uint64_t peers, unsigned i) {
+        const auto half = static_cast<uint32_t>(peers >> 32 * i);
+        return {static_cast<uint32_t>(window), static_cast<uint32_t>(window >> 32),
+                static_cast<uint16_t>(half), static_cast<uint8_t>(half >> 16),
+                static_cast<uint8_t>(half >> 24)};
+    }
+    static uint64_t window_of(const CtPeer& peer) {
+        return peer.seq_low | uint64_t{peer.seq_high} << 32;
+    }
+    /// The half of `peers` that is peer i's.
+    static uint64_t half_of(const CtPeer& peer, unsigned i) {
+        const uint32_t half = peer.max_window | static_cast<uint32_t>(peer.scale) << 16 |
+                              static_cast<uint32_t>(peer.state) << 24;
+        return uint64_t{half} << 32 * i;
+    }
     void load_state(CtState* out) const {
         const uint64_t p = peers.load(std::memory_order_acquire);
         for (unsigned i = 0; i < 2; ++i) {
-            const uint64_t w = window[i].load(std::memory_order_acquire);
-            const auto half = static_cast<uint32_t>(p >> 32 * i);
-            out->peer[i] = {static_cast<uint32_t>(w), static_cast<uint32_t>(w >> 32),
-                            static_cast<uint16_t>(half), static_cast<uint8_t>(half >> 16),
-                            static_cast<uint8_t>(half >> 24)};
+            out->peer[i] = peer_of(window[i].load(std::memory_order_acquire), p, i);
         }
     }
     void store_state(const CtState& state) {
-        uint64_t p = 0;
         for (unsigned i = 0; i < 2; ++i) {
-            const CtPeer& peer = state.peer[i];
-            window[i].store(peer.seq_low | uint64_t{peer.seq_high} << 32,
-                            std::memory_order_release);
-            const uint32_t half = peer.max_window | static_cast<uint32_t>(peer.scale) << 16 |
-                                  static_cast<uint32_t>(peer.state) << 24;
-            p |= uint64_t{half} << 32 * i;
+            window[i].store(window_of(state.peer[i]), std::memory_order_release);
         }
-        peers.store(p, std::memory_order_release);
+        peers.store(half_of(state.peer[0], 0) | half_of(state.peer[1], 1),
+                    std::memory_order_release);
     }
     bool is(uint32_t wanted) const { return generation.load(std::memory_order_acquire) == wanted; }
 };

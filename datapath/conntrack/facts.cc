@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "datapath/conntrack/conn.h"
+#include "datapath/conntrack/glance.h"
 #include "lib/net/checksum.h"
 #include "lib/net/wire.h"
 
@@ -282,6 +283,55 @@ void read_facts(const PacketKey& key, const L4Piece* pieces, unsigned count, Che
     facts->bad_checksum =
         word == ChecksumWord::kBad || !l4_checksum_right(key, proto, pieces, count, head.whole);
     facts->is_valid = !facts->bad_checksum;
+}
+
+bool read_quick_facts(const rte_mbuf* m, const PacketKey& key, QuickFacts* facts) {
+    const bool ip4 = key.kinds & kind::kIp4;
+    const auto* data = rte_pktmbuf_mtod(m, const uint8_t*);
+    const uint8_t* l3 = data + key.l2_len;
+    const uint8_t* l4 = data + key.l4_ofs;
+    if (SLUICE_UNLIKELY(m->nb_segs != 1 || !(key.kinds & kind::kL4) || key.ip_frag)) {
+        return false;
+    }
+    const uint32_t end = key.l2_len + (ip4 ? get16(l3 + 2) : kIp6Len + uint32_t{get16(l3 + 4)});
+    const uint32_t size = end - key.l4_ofs;
+    if (SLUICE_UNLIKELY(end > m->data_len || !l3_checksum_right(m, key))) {
+        return false;
+    }
+    bool sums = true;
+    facts->proto = key.ip_proto;
+    if (SLUICE_LIKELY(key.ip_proto == kProtoTcp)) {
+        const uint32_t header = (l4[12] >> 4) * 4u;
+        facts->tcp_seq = get32(l4 + 4);
+        facts->tcp_ack = get32(l4 + 8);
+        facts->tcp_flags = get16(l4 + 12) & 0x0fff;
+        facts->tcp_window = get16(l4 + 14);
+        facts->payload_len = size - header;
+        if (header < kTcpMinLen || header > size || (facts->tcp_flags & ~tcp::kPsh) != tcp::kAck) {
+            return false;
+        }
+    } else if (key.ip_proto == kProtoUdp) {
+        const uint32_t length = get16(l4 + 4);
+        facts->payload_len = size - kUdpLen;
+        sums = !ip4 || get16(l4 + 6) != 0;
+        if (length < kUdpLen || length > size) {
+            return false;
+        }
+    } else {
+        return false;
+    }
+    if (!key.l4_src || !key.l4_dst) {
+        return false;
+    }
+    const ChecksumWord word = l4_checksum_word(m);
+    if (!sums || word == ChecksumWord::kGood) {
+        return true;
+    }
+    const unsigned n = ip4 ? 4 : 16;
+    uint64_t sum = checksum::sum(key.ip_src, n) + checksum::sum(key.ip_dst, n) +
+                   __builtin_bswap32(size) + uint64_t{__builtin_bswap16(key.ip_proto)};
+    sum = checksum::sum(l4, size, sum);
+    return word == ChecksumWord::kUnknown && checksum::fold(sum) == 0xffff;
 }
 
 void read_facts(const rte_mbuf* m, const PacketKey& key, PacketFacts* facts) {

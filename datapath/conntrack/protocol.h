@@ -9,6 +9,8 @@
 // Threads: none of their own.
 #pragma once
 
+#include <iterator>
+
 #include "datapath/conntrack/conn.h"
 
 namespace sluice {
@@ -32,6 +34,24 @@ CtTimeout ct_open(uint8_t proto, bool is_v6, const PacketFacts& facts, CtState* 
 bool ct_is_alive(uint8_t proto, bool is_v6, const CtState& state);
 /// A name as `ovs-appctl dpctl/dump-conntrack` has it; "" for protocols without states.
 const char* ct_state_name(uint8_t proto, const CtState& state);
-uint64_t ct_timeout_ms(CtTimeout timeout);
+inline constexpr uint64_t kCtTimeouts_ms[] = {
+    30'000,      // kTcpFirst
+    30'000,      // kTcpOpening
+    86'400'000,  // kTcpEstablished
+    900'000,     // kTcpClosing
+    45'000,      // kTcpFinWait
+    30'000,      // kTcpClosed
+    60'000,      // kOtherFirst
+    60'000,      // kOtherMultiple
+    30'000,      // kOtherBoth
+    60'000,      // kIcmpFirst
+    30'000,      // kIcmpReply
+};
+static_assert(std::size(kCtTimeouts_ms) == static_cast<size_t>(CtTimeout::kCount));
+inline uint64_t ct_timeout_ms(CtTimeout timeout) {
+    return kCtTimeouts_ms[static_cast<size_t>(timeout)];
+}
+/// What peer 0's state says of a connection that is neither TCP nor ICMP.
+enum OtherState : uint8_t { kOtherFirst, kOtherMultiple, kOtherBoth };
 
 }  // namespace sluice

@@ -114,7 +114,14 @@ void patch_udp_checksum(rte_mbuf* m, const Tunnel& t, const uint8_t* l3, uint8_t
     uint64_t sum = checksum::sum(l3 + (t.ip6 ? 8 : 12), t.ip6 ? 32 : 8);
     sum = checksum::sum(pseudo, sizeof pseudo, sum);
     uint16_t body = 0;
-    rte_raw_cksum_mbuf(m, t.l4_ofs, udp_len, &body);
+    if (SLUICE_LIKELY(m->nb_segs == 1)) {
+        // The inner frame lies as it came; its header was just put together and is read once more.
+        const unsigned header = t.header_len - t.l4_ofs;
+        body = checksum::fold(checksum::sum(udp + header, udp_len - header) +
+                              checksum::sum(udp, header));
+    } else {
+        rte_raw_cksum_mbuf(m, t.l4_ofs, udp_len, &body);
+    }
     auto csum = static_cast<uint16_t>(~checksum::fold(sum + body));
     csum = csum ? csum : 0xffff;
     std::memcpy(udp + 6, &csum, 2);
