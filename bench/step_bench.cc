@@ -27,7 +27,7 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr unsigned kBurst = limits::kBurst;
-constexpr char kInsert[] = "8 insert";
+constexpr char kInsert[] = "insert";
 constexpr char kIntro[] =
     "step_bench: where do the cycles of a packet go?\n\n"
     "line: step SCENARIO FLOWS STEP CYCLES_PER_PACKET\n\n";
@@ -128,7 +128,7 @@ public:
             Ledger empty_cache;
             ctx_->cache.clear(ctx_->counters);
             steps(traffic, &empty_cache);
-            ledger->take(empty_cache, kInsert, "B cache insert");
+            ledger->take(empty_cache, kInsert, "8 cache insert");
             steps(traffic, ledger);
         }
         rig_.rcu().offline(0);
@@ -187,7 +187,8 @@ private:
             ctx.now = rte_rdtsc();
             ctx.now_ms = ctx.now / ctx.cycles_per_ms;
             burst(pkts, n, traffic.port, ledger);
-            ctx.n_items = 0;
+            sink_.empty();
+            interpret(traffic, at, ledger);
             sink_.empty();
             ctx.pipeline = nullptr;
             ctx.ports = nullptr;
@@ -195,8 +196,8 @@ private:
         }
     }
 
-    /// One burst, step by step. Items are forwarded from the cache where it has them, and walked
-    /// besides to time the walk.
+    /// One burst, step by step. What is probed and walked here is done once more by
+    /// forward_items().
     void burst(rte_mbuf** pkts, unsigned n, PortId port, Ledger* ledger) {
         WorkerCtx& ctx = *ctx_;
         packets_ = n;
@@ -205,15 +206,38 @@ private:
                 parse_packet(pkts[i], &meta_of(pkts[i]).key);
             }
         });
-        time(ledger, "3 parse, decap, entry", [&] {
-            physical_to_logical(ctx, pkts, n, port);
-        });
-        probe(ledger);
+        time(ledger, "3 parse, decap, entry, key, hash",
+             [&] { physical_to_logical(ctx, pkts, n, port); });
+        time(ledger, "4 probe", [&] { probe(); });
         connections(ledger);
         walks(ledger);
-        time(ledger, "9 apply, encap", [&] {
+        time(ledger, "9 probe, conntrack, apply, encap", [&] { forward_items(ctx); });
+        time(ledger, "A transmit", [&] { flush_transmit(ctx); });
+    }
+
+    void probe() {
+        WorkerCtx& ctx = *ctx_;
+        for (unsigned i = 0; i < ctx.n_items; ++i) {
+            if (ctx.items[i].mask) {
+                ctx.cache.prefetch_entry(ctx.items[i].hash);
+            }
+        }
+        for (unsigned i = 0; i < ctx.n_items; ++i) {
+            Item& item = ctx.items[i];
+            item.entry = item.mask ? ctx.cache.find(item.hash, item.key) : nullptr;
+        }
+    }
+
+    /// The programs of a burst as the interpreter runs them, whatever forms forward_items() knows.
+    void interpret(const Traffic& traffic, size_t at, Ledger* ledger) {
+        WorkerCtx& ctx = *ctx_;
+        rte_mbuf* pkts[kBurst];
+        packets_ = load(traffic.frames, at, pkts);
+        physical_to_logical(ctx, pkts, static_cast<unsigned>(packets_), traffic.port);
+        probe();
+        time(ledger, "B apply, encap, interpreted", [&] {
             for (unsigned i = 0; i < ctx.n_items; ++i) {
-                Item& item = ctx.items[i];
+                const Item& item = ctx.items[i];
                 if (item.entry) {
                     apply(ctx, item.m, item.entry->program->view());
                 } else {
@@ -221,32 +245,8 @@ private:
                 }
             }
         });
-        time(ledger, "A tx flush", [&] { flush_transmit(ctx); });
-    }
-
-    void probe(Ledger* ledger) {
-        WorkerCtx& ctx = *ctx_;
-        time(ledger, "4 hash", [&] {
-            for (unsigned i = 0; i < ctx.n_items; ++i) {
-                Item& item = ctx.items[i];
-                if (item.mask) {
-                    FlowCache::mask_key(meta_of(item.m).key, *item.mask, &item.key);
-                    item.hash = ctx.cache.hash(item.key);
-                    ctx.cache.prefetch_set(item.hash);
-                }
-            }
-        });
-        time(ledger, "5 probe", [&] {
-            for (unsigned i = 0; i < ctx.n_items; ++i) {
-                ctx.cache.prefetch_entry(ctx.items[i].hash);
-            }
-            for (unsigned i = 0; i < ctx.n_items; ++i) {
-                Item& item = ctx.items[i];
-                if (item.mask) {
-                    item.entry = ctx.cache.find(item.hash, item.key);
-                }
-            }
-        });
+        ctx.n_items = 0;
+        flush_transmit(ctx);
     }
 
     /// What a cache hit asks the connections, and tells them.
@@ -260,12 +260,12 @@ private:
             return;
         }
         PacketFacts facts[WorkerCtx::kMaxItems];
-        time(ledger, "6 conntrack facts", [&] {
+        time(ledger, "5 conntrack facts", [&] {
             for (unsigned i = 0; i < ctx.n_items; ++i) {
                 read_facts(ctx.items[i].m, meta_of(ctx.items[i].m).key, &facts[i]);
             }
         });
-        time(ledger, "7 conntrack review, touch", [&] {
+        time(ledger, "6 conntrack review, touch", [&] {
             for (unsigned i = 0; i < ctx.n_items; ++i) {
                 const CacheEntry* entry = ctx.items[i].entry;
                 for (unsigned k = 0; entry && k < entry->program->n_steps; ++k) {
@@ -311,16 +311,9 @@ private:
                 ++inserted;
             }
         }
-        ledger->add("8 walk", walking, ctx.n_items);
+        ledger->add("7 walk", walking, ctx.n_items);
         if (inserted) {
             ledger->add(kInsert, inserting, inserted);
-        }
-        // An insert may have moved what was found before.
-        for (unsigned i = 0; inserted && i < ctx.n_items; ++i) {
-            Item& item = ctx.items[i];
-            if (item.mask) {
-                item.entry = ctx.cache.find(item.hash, item.key);
-            }
         }
     }
 

@@ -10,9 +10,9 @@ from scenarios import Scenario
 
 SCENARIOS = ['s1', 's2', 's2c', 's3', 's4', 's5', 's6a', 's6b']
 NOTES = '''The first two lines are the worker's whole turn for a burst (receive to transmit, no driver), with
-and without the flow cache; the others are its parts, timed on bursts of 32 on their own. "parse, decap,
-entry" contains a parse; decap is in s3 alone, encapsulation (in apply) in s2 and s2c alone. The sum of the parts
-is more than the whole: every part begins with its code cold in the branch predictor.'''
+and without the flow cache; the others are its parts, timed on bursts of 32. Decap is in s3 alone, encap in
+s2 and s2c alone; "probe, conntrack, apply, encap" is all that comes after the key of a hit, "apply, encap,
+interpreted" what the general interpreter would take for the last part of it.'''
 
 
 def bench_program(name, given=None):
@@ -63,10 +63,6 @@ def write(columns):
     names = []
     for _, _, steps in columns:
         names += [s for s in steps if s not in names]
-    order = ['worker, cache hit', 'worker, no cache', 'parse', 'parse, decap, entry', 'hash', 'probe',
-             'conntrack facts', 'conntrack review, touch', 'walk', 'cache insert', 'apply, encap',
-             'tx flush']
-    names.sort(key=lambda n: order.index(n) if n in order else len(order))
     rows = [[name] + ['%.0f' % steps[name] if name in steps else '' for _, _, steps in columns]
             for name in names]
     heads = ['cycles per packet'] + ['%s %s' % (s, report.count_of(n)) for s, n, _ in columns]
