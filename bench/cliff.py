@@ -101,36 +101,43 @@ def tail_of(bins):
     return out[::-1]
 
 
-def write(miss_rows, explosion_of, lines, curves):
-    text = 'Taken on: %s.\n\n' % report.machine()
-    text += 'Every packet a miss, Mpps on one core (%d flows that hit; %d flows through a cache of %d ' \
-        'entries; no cache at all):\n\n' % (HIT_FLOWS, MISS_FLOWS, SMALL_CACHE)
-    text += report.table(['scenario', 'hit', 'thrashed', 'no cache', 'hit / no cache'], [
-        [n, '%.2f' % h, '%.2f' % t, '%.2f' % w, '%.2f' % (h / w)] for n, h, t, w in miss_rows])
-    if explosion_of:
-        tse_rows, ratio = explosion_of
-        words = {'s5n': 'all alike', 's5t': 'each with other bits decided'}
-        text += '\n\nEstablished connections of s5 beside as many packets that no rule wants (Mpps that ' \
-            'leave):\n\n' + report.table(['unwanted packets', 'implementation', 'Mpps', 'detail'], [
-                [words[n], r.impl, '%.3f' % r.mpps, r.detail] for n, r in tse_rows])
-        text += '\n\nsluice by itself, different over alike in pairs: %.2f.' % ratio
-    if lines:
-        text += '\n\nLatency in microseconds from when a packet was due (open loop, one core):\n\n'
-        text += report.table(['scenario', 'load', 'publishes', 'p50', 'p99', 'p99.9', 'max', 'lost'], [
-            [w[1], w[3][5:] + ' %', w[4][10:], w[5][4:], w[6][4:], w[7][6:], w[8][4:],
-             w[10][5:]] for w in lines])
-        text += '\n\n"elsewhere": 1000 publishes a second that change nothing for this traffic; "here": ' \
-            'each makes every cached program of its datapath stale.\n\n![latency](latency.svg)'
-        with open(HERE + '/latency.svg', 'w') as file:
-            file.write(report.curves('packets slower than', 'microseconds', curves))
-    report.put('cliff', text)
+def write_misses(rows):
+    report.put('misses', 'Taken on: %s. Every packet a miss, Mpps on one core (%d flows that hit; %d flows '
+               'through a cache of %d entries; no cache at all):\n\n' % (
+                   report.machine(), HIT_FLOWS, MISS_FLOWS, SMALL_CACHE)
+               + report.table(['scenario', 'hit', 'thrashed', 'no cache', 'hit / no cache'], [
+                   [n, '%.2f' % h, '%.2f' % t, '%.2f' % w, '%.2f' % (h / w)] for n, h, t, w in rows]))
+
+
+def write_explosion(rows, ratio):
+    words = {'s5n': 'all alike', 's5t': 'each with other bits decided'}
+    text = 'Taken on: %s. Established connections of s5 beside as many packets that no rule wants (Mpps ' \
+        'that leave):\n\n' % report.machine()
+    text += report.table(['unwanted packets', 'implementation', 'Mpps', 'detail'], [
+        [words[n], r.impl, '%.3f' % r.mpps, r.detail] for n, r in rows])
+    report.put('explosion', text + '\n\nsluice by itself, different over alike in pairs: %.2f.' % ratio)
+
+
+def write_latency(lines, curves):
+    text = 'Taken on: %s. Microseconds from when a packet was due (open loop, one core):\n\n' % (
+        report.machine())
+    text += report.table(['scenario', 'load', 'publishes', 'p50', 'p99', 'p99.9', 'max', 'lost'], [
+        [w[1], w[3][5:] + ' %', w[4][10:], w[5][4:], w[6][4:], w[7][6:], w[8][4:], w[10][5:]]
+        for w in lines])
+    text += '\n\n"elsewhere": 1000 publishes a second that change nothing for this traffic; "here": each ' \
+        'makes every cached program of a datapath stale, in turn.\n\n![latency](latency.svg)'
+    report.put('latency', text)
+    with open(HERE + '/latency.svg', 'w') as file:
+        file.write(report.curves('share of packets slower than', 'microseconds', curves))
 
 
 def run(args):
     parts = args.parts or ['misses', 'explosion', 'latency']
-    miss_rows = misses(args) if 'misses' in parts else []
-    explosion_of = explosion(args) if 'explosion' in parts else None
-    lines, curves = latencies(args) if 'latency' in parts else ([], {})
-    if args.write:
-        write(miss_rows, explosion_of, lines, curves)
+    for part, measure, write in (('misses', lambda a: (misses(a),), write_misses),
+                                 ('explosion', explosion, write_explosion),
+                                 ('latency', latencies, write_latency)):
+        if part in parts:
+            numbers = measure(args)
+            if args.write:
+                write(*numbers)
     return 0
