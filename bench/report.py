@@ -138,7 +138,8 @@ def curves(title, x_title, lines):
         return _svg(100, 30, [_text(4, 18, 'nothing')])
     lo, hi = log10(min(x for x, _ in points)), log10(max(x for x, _ in points))
     deepest = min(log10(f) for _, f in points)
-    left, top, width, height = 70, 50, 600, 320
+    left, width, height = 70, 600, 320
+    top = 50 + 14 * ((len(lines) + 2) // 3)     # below the legend
 
     def at(x, f):
         return (left + width * (log10(x) - lo) / max(hi - lo, 1e-9),
@@ -154,7 +155,7 @@ def curves(title, x_title, lines):
             parts.append(_text(int(at(10 ** power, 1)[0]), top + height + 16, '%g' % 10 ** power,
                                'middle'))
     for i, (name, line) in enumerate(lines.items()):
-        colour = COLOURS[(i + 1) % len(COLOURS)]
+        colour = 'hsl(%d,75%%,42%%)' % (360 * i // len(lines))
         path = ' '.join('%.1f,%.1f' % at(x, f) for x, f in line if x > 0 and f > 0)
         parts.append('<polyline points="%s" fill="none" stroke="%s" stroke-width="1.5"/>' % (
             path, colour))
