@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <optional>
+#include <utility>
 
 #include "lib/net/wire.h"
 #include "lib/program/pipeline.h"
@@ -89,28 +91,40 @@ void HeldPackets::drop_oldest(Hop* hop) {
     hop->packets.pop_front();
 }
 
-std::vector<HeldPackets::Packet> HeldPackets::ready(const Pipeline& pipeline) {
+bool HeldPackets::may_go(Packet* packet, uint64_t mac, bool is_settled) {
+    if (!std::exchange(packet->is_judged, true) && is_settled) {
+        packet->stale = mac;
+    }
+    return mac != packet->stale;
+}
+
+std::vector<HeldPackets::Packet> HeldPackets::ready(const Pipeline& pipeline, int64_t now_ms) {
     std::vector<Packet> out;
-    if (hops_.empty() || (!fresh_ && pipeline.sequence == looked_at_)) {
+    const bool is_new = pipeline.sequence != looked_at_;
+    looked_at_ = pipeline.sequence;
+    published_ms_ = is_new ? now_ms : published_ms_;
+    if (hops_.empty() || (!fresh_ && !is_new)) {
         return out;
     }
-    looked_at_ = pipeline.sequence;
     fresh_ = false;
+    const bool is_settled = now_ms - published_ms_ >= kSettleMs;
     for (auto i = hops_.begin(); i != hops_.end();) {
         const auto& [datapath_key, outport, ip6, address] = i->first;
         const Datapath* const* datapath = pipeline.by_key.find(datapath_key);
-        const std::optional<uint64_t> mac =
-            datapath ? mac_of(**datapath, outport, ip6, address) : std::nullopt;
-        if (!mac) {
-            ++i;
-            continue;
-        }
+        const uint64_t mac =
+            datapath ? mac_of(**datapath, outport, ip6, address).value_or(0) : uint64_t{0};
+        std::deque<Packet> waiting;
         for (Packet& packet : i->second.packets) {
+            if (!may_go(&packet, mac, is_settled) || mac == 0) {
+                waiting.push_back(std::move(packet));
+                continue;
+            }
             bytes_ -= packet.frame.size();
-            wire::put48(packet.frame.data(), *mac);
+            wire::put48(packet.frame.data(), mac);
             out.push_back(std::move(packet));
         }
-        i = hops_.erase(i);
+        i->second.packets = std::move(waiting);
+        i = i->second.packets.empty() ? hops_.erase(i) : std::next(i);
     }
     return out;
 }

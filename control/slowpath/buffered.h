@@ -10,6 +10,10 @@
 // 10 seconds since the last packet; and a bound on all bytes. A next hop is (datapath, outport,
 // address). A chassisredirect outport has its bindings under the port it stands for.
 //
+// A packet that flows sent here although the binding was known does not wait for that one: the
+// address of a virtual port that nobody has is asked for anew, and the packet goes to whoever else
+// answers.
+//
 // Design. No I/O: what is ready is returned. Bindings are looked at when a newer pipeline is
 // published or a packet has come.
 // Threads. The slow path's.
@@ -35,11 +39,14 @@ public:
     static constexpr size_t kHops = 1000;
     static constexpr int64_t kHoldMs = 10000;
     static constexpr size_t kBytes = 8u << 20;
+    static constexpr int64_t kSettleMs = 100;  ///< then all workers look at a new pipeline
 
     struct Packet {
         std::vector<uint8_t> frame;
         PuntMeta meta;
         unsigned worker;
+        bool is_judged = false;
+        uint64_t stale = 0;  ///< the binding that it does not wait for
     };
     enum class Kept : uint8_t {
         kYes,
@@ -51,7 +58,7 @@ public:
     Kept keep(std::span<const uint8_t> frame, const PuntMeta& meta, unsigned worker,
               int64_t now_ms);
     /// Packets whose next hop is known now, oldest first per next hop, with eth.dst written.
-    std::vector<Packet> ready(const Pipeline& pipeline);
+    std::vector<Packet> ready(const Pipeline& pipeline, int64_t now_ms);
     /// Forgets what nobody answered for. Returns how many packets that were.
     size_t expire(int64_t now_ms);
     size_t bytes() const { return bytes_; }
@@ -63,11 +70,13 @@ private:
         int64_t last_ms = 0;
     };
     void drop_oldest(Hop* hop);
+    static bool may_go(Packet* packet, uint64_t mac, bool is_settled);
 
     std::map<Key, Hop> hops_;
     size_t bytes_ = 0;
-    uint64_t looked_at_ = 0;  ///< sequence of the last pipeline
-    bool fresh_ = false;      ///< a packet came since
+    uint64_t looked_at_ = 0;    ///< sequence of the last pipeline
+    int64_t published_ms_ = 0;  ///< when it was first seen
+    bool fresh_ = false;        ///< a packet came since
     int64_t next_expiry_ms_ = INT64_MAX;
 };
 

@@ -272,7 +272,7 @@ void SlowPath::Impl::on_unresolved(const Punt& punt) {
 }
 
 void SlowPath::Impl::send_resolved(const Pipeline& pipeline, int64_t now_ms) {
-    for (HeldPackets::Packet& packet : held.ready(pipeline)) {
+    for (HeldPackets::Packet& packet : held.ready(pipeline, now_ms)) {
         Injection injection;
         // Newer flows go on in a table of their own (kBuffer with a place), older ones are output.
         injection.kind = packet.meta.result_slot ? InjectKind::kResume : InjectKind::kOutput;

@@ -90,23 +90,23 @@ TEST_CASE("the last three packets wait for their next hop", "[held]") {
         CHECK(held.keep(frame(0x0800, i), meta(kLan, {kHop, 9, 9, 9}), i, 1000) ==
               (i <= 3 ? Kept::kYes : Kept::kInsteadOfOldest));
     }
-    CHECK(held.ready(router.pipeline).empty());
+    CHECK(held.ready(router.pipeline, 1000).empty());
     router.neighbors.ip4[{kWan, kHop}] = 1;      // another port's
     router.neighbors.ip4[{kLan, kHop + 1}] = 1;  // another address
     router.publish();
-    CHECK(held.ready(router.pipeline).empty());
+    CHECK(held.ready(router.pipeline, 1000).empty());
     router.neighbors.ip4[{kLan, kHop}] = kMac;
-    CHECK(held.ready(router.pipeline).empty());  // not published
+    CHECK(held.ready(router.pipeline, 1000).empty());  // not published
     router.publish();
-    const auto out = held.ready(router.pipeline);
+    const auto out = held.ready(router.pipeline, 1000);
     CHECK(numbers(out) == std::vector<int>{3, 4, 5});
     CHECK(out[0].worker == 3);
     CHECK(out[0].meta.outport() == kLan);
-    CHECK(held.ready(router.pipeline).empty());
+    CHECK(held.ready(router.pipeline, 1000).empty());
     CHECK(held.bytes() == 0);
     // What comes when the answer is there already leaves at the next look.
     held.keep(frame(0x0800, 9, 60, true), meta(kLan, {kHop}), 0, 1000);
-    CHECK(numbers(held.ready(router.pipeline)) == std::vector<int>{9});
+    CHECK(numbers(held.ready(router.pipeline, 1000)) == std::vector<int>{9});
 }
 
 TEST_CASE("IPv6 next hops and chassisredirect ports", "[held]") {
@@ -121,10 +121,10 @@ TEST_CASE("IPv6 next hops and chassisredirect ports", "[held]") {
     address.bytes = {0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x51};
     router.neighbors.ip6[{kWan, address}] = kMac;
     router.publish();
-    CHECK(numbers(held.ready(router.pipeline)) == std::vector<int>{2, 3});
+    CHECK(numbers(held.ready(router.pipeline, 1000)) == std::vector<int>{2, 3});
     router.neighbors.ip6[{kLan, address}] = kMac;
     router.publish();
-    CHECK(numbers(held.ready(router.pipeline)) == std::vector<int>{1});
+    CHECK(numbers(held.ready(router.pipeline, 1000)) == std::vector<int>{1});
 }
 
 TEST_CASE("nothing is held for ever, nor without bounds", "[held]") {
@@ -151,6 +151,28 @@ TEST_CASE("nothing is held for ever, nor without bounds", "[held]") {
     CHECK(held.bytes() == total);
     CHECK(total <= HeldPackets::kBytes);
     CHECK(total + 9000 > HeldPackets::kBytes);
+}
+
+TEST_CASE("a packet does not wait for a binding that flows did not want", "[held]") {
+    Router router;
+    HeldPackets held;
+    router.neighbors.ip4[{kLan, kHop}] = 1;
+    router.publish();
+    CHECK(held.ready(router.pipeline, 1000).empty());
+    // Long after: whoever sent it here has seen the binding.
+    const int64_t later = 1000 + HeldPackets::kSettleMs;
+    held.keep(frame(0x0800, 1), meta(kLan, {kHop}), 0, later);
+    CHECK(held.ready(router.pipeline, later).empty());
+    router.publish();  // something else
+    CHECK(held.ready(router.pipeline, later + 1).empty());
+    // Just after a publish: it may have come before the binding.
+    held.keep(frame(0x0800, 2), meta(kLan, {kHop}), 0, later + 2);
+    CHECK(held.ready(router.pipeline, later + 2).size() == 1);
+    CHECK(held.ready(router.pipeline, later + 600).empty());
+    router.neighbors.ip4[{kLan, kHop}] = kMac;
+    router.publish();
+    CHECK(numbers(held.ready(router.pipeline, later + 600)) == std::vector<int>{1});
+    CHECK(held.bytes() == 0);
 }
 
 }  // namespace
