@@ -123,9 +123,6 @@ bool Snooper::leave(Switch& sw, const Ip6& group, uint32_t port) {
     if (it == sw.groups.end() || it->second.expires_ms.erase(port) == 0) {
         return false;
     }
-    if (it->second.expires_ms.empty()) {
-        forget(sw, it);
-    }
     return true;
 }
 
@@ -139,10 +136,20 @@ bool Snooper::expire(Switch& sw, int64_t now_ms) {
     bool changed = std::erase_if(sw.routers, is_old) > 0;
     for (auto it = sw.groups.begin(); it != sw.groups.end();) {
         const auto at = it++;
-        changed |= std::erase_if(at->second.expires_ms, is_old) > 0;
-        if (at->second.expires_ms.empty()) {
-            forget(sw, at);
+        if (std::erase_if(at->second.expires_ms, is_old) > 0) {
+            changed = true;
+            if (at->second.expires_ms.empty()) {
+                forget(sw, at);
+            }
         }
+    }
+    // One that all have left keeps its place until no other has been quiet for longer.
+    while (!sw.recency.empty()) {
+        const auto oldest = sw.groups.find(sw.recency.front());
+        if (!oldest->second.expires_ms.empty()) {
+            break;
+        }
+        forget(sw, oldest);
     }
     return changed;
 }
@@ -198,6 +205,9 @@ std::vector<GroupState> Snooper::groups() const {
     for (const auto& [key, sw] : switches_) {
         add(sw.routers, {key, true, {}, "", {}});
         for (const auto& [group, entry] : sw.groups) {
+            if (entry.expires_ms.empty()) {
+                continue;
+            }
             add(entry.expires_ms, {key, false, group, entry.protocol, {}});
         }
     }

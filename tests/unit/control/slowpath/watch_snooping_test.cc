@@ -169,6 +169,24 @@ TEST_CASE("a full table forgets the group heard of least recently") {
     CHECK(lab.ports("239.1.1.3") == Ports{1});
 }
 
+TEST_CASE("a group that all have left keeps its place while others are older") {
+    Lab lab;
+    lab.hear(1, kIgmp2ReportB, 1);
+    lab.hear(1, kIgmp2Report, 2);
+    lab.hear(1, kIgmp2Leave, 3);
+    CHECK(lab.ports("239.1.1.1").empty());
+    lab.run(1000);
+    CHECK(lab.ports("239.1.1.2") == Ports{1});
+    lab.hear(1, kIgmp2ReportC, 1001);  // the table holds two
+    CHECK(lab.ports("239.1.1.2").empty());
+    CHECK(lab.ports("239.1.1.3") == Ports{1});
+    // Now it is the oldest itself, and makes room before anybody needs it.
+    lab.run(2000);
+    lab.hear(1, kIgmp2ReportB, 2001);
+    CHECK(lab.ports("239.1.1.2") == Ports{1});
+    CHECK(lab.ports("239.1.1.3") == Ports{1});
+}
+
 TEST_CASE("a new sequence number, or no snooping, forgets everything") {
     Lab lab;
     lab.hear(1, kIgmp2Report, 1);
