@@ -4,58 +4,25 @@
 #include <algorithm>
 #include <charconv>
 
+#include "control/slowpath/services/dhcp6_wire.h"
 #include "control/slowpath/services/packet.h"
 
 namespace sluice::announce {
 namespace {
 
+using namespace services::dhcp6;
 using namespace wire;
 using services::kUdpLen;
 
-enum : uint8_t {
-    kSolicit = 1,
-    kAdvertise = 2,
-    kRequest = 3,
-    kRenew = 5,
-    kRebind = 6,
-    kReply = 7,
-};
-enum : uint16_t {
-    kOptClientId = 1,
-    kOptServerId = 2,
-    kOptStatus = 13,
-    kOptIaPd = 25,
-    kOptIaPrefix = 26,
-};
 constexpr uint16_t kClientPort = 546;
 constexpr uint16_t kServerPort = 547;
 constexpr uint8_t kHopLimit = 255;
-constexpr uint32_t kForever = 0xffffffff;
-constexpr size_t kIaPdLen = 12;
 constexpr size_t kIaPrefixLen = 25;
 constexpr Mac kServersMac{{0x33, 0x33, 0, 1, 0, 2}};
 constexpr Ip6 kServers{{0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2}};
 
-// Calls `take(code, value)` for every whole option; false if there was a broken one.
-template <typename Take>
-bool for_each_option(Bytes options, Take take) {
-    while (!options.empty()) {
-        if (options.size() < 4 || options.size() - 4 < load16(options, 2)) {
-            return false;
-        }
-        const size_t length = load16(options, 2);
-        take(load16(options, 0), options.subspan(4, length));
-        options = options.subspan(4 + length);
-    }
-    return true;
-}
-
-void put_option(uint16_t code, Bytes value, Writer* out) {
-    out->u16(code).u16(static_cast<uint16_t>(value.size())).bytes(value);
-}
-
 void put_client_id(const Mac& mac, Writer* out) {
-    out->u16(kOptClientId).u16(10).u16(3).u16(1).mac(mac);
+    out->u16(kOptClientId).u16(10).u16(kDuidLinkLayer).u16(kHardwareEthernet).mac(mac);
 }
 
 // Ethernet, IPv6 and UDP around a DHCPv6 message.
@@ -181,8 +148,8 @@ std::vector<uint8_t> PrefixDelegation::compose(Client* client) {
     if (has_server) {
         put_option(kOptServerId, client->server_id, &out);
     }
-    const size_t inner = client->prefix ? 4 + kIaPrefixLen : 0;
-    out.u16(kOptIaPd).u16(static_cast<uint16_t>(kIaPdLen + inner));
+    const size_t inner = client->prefix ? kOptionLen + kIaPrefixLen : 0;
+    out.u16(kOptIaPd).u16(static_cast<uint16_t>(kIaLen + inner));
     out.u32(client->iaid).u32(kForever).u32(kForever);
     if (client->prefix) {
         out.u16(kOptIaPrefix).u16(kIaPrefixLen).u32(kForever).u32(kForever);
@@ -194,7 +161,7 @@ std::vector<uint8_t> PrefixDelegation::compose(Client* client) {
 
 std::optional<PrefixDelegation::Message> PrefixDelegation::parse(std::span<const uint8_t> frame) {
     const auto at = services::find_udp(frame);
-    if (!at || !at->ip6 || at->end - at->transport < kUdpLen + 4) {
+    if (!at || !at->ip6 || at->end - at->transport < kUdpLen + kHeaderLen) {
         return std::nullopt;
     }
     const Bytes dhcp = services::udp_payload(frame, *at);
@@ -216,18 +183,19 @@ std::optional<PrefixDelegation::Message> PrefixDelegation::parse(std::span<const
             out.prefix_option.assign(value.begin(), value.end());
         }
     };
-    const bool is_whole = for_each_option(dhcp.subspan(4), [&](uint16_t code, Bytes value) {
-        if (code == kOptServerId) {
-            out.server_id.assign(value.begin(), value.end());
-        } else if (code == kOptClientId) {
-            out.client_id.assign(value.begin(), value.end());
-        } else if (code == kOptIaPd && value.size() >= kIaPdLen) {
-            out.iaid = load32(value, 0);
-            out.t1 = load32(value, 4);
-            out.t2 = load32(value, 8);
-            is_refused |= !for_each_option(value.subspan(kIaPdLen), inside);
-        }
-    });
+    const bool is_whole =
+        for_each_option(dhcp.subspan(kHeaderLen), [&](uint16_t code, Bytes value) {
+            if (code == kOptServerId) {
+                out.server_id.assign(value.begin(), value.end());
+            } else if (code == kOptClientId) {
+                out.client_id.assign(value.begin(), value.end());
+            } else if (code == kOptIaPd && value.size() >= kIaLen) {
+                out.iaid = load32(value, 0);
+                out.t1 = load32(value, 4);
+                out.t2 = load32(value, 8);
+                is_refused |= !for_each_option(value.subspan(kIaLen), inside);
+            }
+        });
     // RFC 8415, 21.21 and 21.22: times that contradict each other make the option void.
     if (is_refused || out.preferred_s > out.valid_s || (out.t1 > out.t2 && out.t2 > 0) ||
         (out.prefix && out.prefix->length > 128)) {
@@ -267,7 +235,8 @@ std::vector<uint8_t> PrefixDelegation::request(Client* client, const Message& me
     out.u32(uint32_t{kRequest} << 24 | client->xid);
     put_client_id(client->config.client, &out);
     put_option(kOptServerId, message.server_id, &out);
-    out.u16(kOptIaPd).u16(static_cast<uint16_t>(kIaPdLen + 4 + message.prefix_option.size()));
+    out.u16(kOptIaPd).u16(
+        static_cast<uint16_t>(kIaLen + kOptionLen + message.prefix_option.size()));
     out.u32(message.iaid).u32(message.t1).u32(message.t2);
     put_option(kOptIaPrefix, message.prefix_option, &out);
     return wrap(client->config, message.from_mac, message.from, out.take());

@@ -4,45 +4,17 @@
 #include <algorithm>
 #include <cstring>
 
+#include "control/slowpath/services/dhcp6_wire.h"
 #include "control/slowpath/services/names.h"
 
 namespace sluice::services {
 namespace {
 
+using namespace dhcp6;
 using namespace wire;
 
-enum : uint8_t {
-    kSolicit = 1,
-    kAdvertise = 2,
-    kRequest = 3,
-    kConfirm = 4,
-    kRenew = 5,
-    kRebind = 6,
-    kReply = 7,
-    kRelease = 8,
-    kDecline = 9,
-    kInformation = 11,
-};
-enum : uint16_t {
-    kOptClientId = 1,
-    kOptServerId = 2,
-    kOptIaNa = 3,
-    kOptIaAddr = 5,
-    kOptStatus = 13,
-    kOptUserClass = 15,
-    kOptDnsServer = 23,
-    kOptDomainSearch = 24,
-    kOptFqdn = 39,
-    kOptBootFileUrl = 59,
-    kOptBootFileAlt = 254,  // of the action only
-};
-constexpr size_t kHeaderLen = 4;  // type and transaction
-constexpr size_t kOptionLen = 4;
-constexpr size_t kIaNaLen = 12;  // IAID, T1, T2
+constexpr uint16_t kOptBootFileAlt = 254;  // of the action only
 constexpr size_t kIaAddrLen = 24;
-constexpr uint32_t kForever = 0xffffffff;
-constexpr uint16_t kDuidLinkLayer = 3;
-constexpr uint16_t kHardwareEthernet = 1;
 constexpr uint16_t kStatusSuccess = 0;
 constexpr uint16_t kStatusNoBinding = 3;
 // Flags of the client FQDN option (RFC 4704).
@@ -60,19 +32,6 @@ struct Request {
     std::optional<uint8_t> fqdn_flags;
 };
 
-// Calls `take(code, value)` for every option that is there in full.
-template <typename Take>
-void for_each_option(Bytes options, Take take) {
-    while (options.size() >= kOptionLen) {
-        const size_t length = load16(options, 2);
-        if (options.size() < kOptionLen + length) {
-            return;
-        }
-        take(load16(options, 0), options.subspan(kOptionLen, length));
-        options = options.subspan(kOptionLen + length);
-    }
-}
-
 Request parse(Bytes payload) {
     Request out;
     out.type = payload[0];
@@ -81,7 +40,7 @@ Request parse(Bytes payload) {
             out.client_id = value;
         } else if (code == kOptServerId) {
             out.server_id = value;
-        } else if (code == kOptIaNa && value.size() >= kIaNaLen) {
+        } else if (code == kOptIaNa && value.size() >= kIaLen) {
             out.ia_na = value;
             out.iaid = load32(value, 0);
         } else if (code == kOptUserClass && value.size() >= 6) {
@@ -119,10 +78,6 @@ std::vector<uint8_t> duid_of(Bytes mac) {
     return out.take();
 }
 
-void put_option(uint16_t code, Bytes value, Writer* out) {
-    out->u16(code).u16(static_cast<uint16_t>(value.size())).bytes(value);
-}
-
 void put_status(uint16_t status, Writer* out) {
     out->u16(kOptStatus).u16(2).u16(status);
 }
@@ -137,7 +92,7 @@ void put_ia_na(const Request& request, Bytes address, Writer* out) {
     out->u16(kOptIaNa).u16(0).u32(request.iaid).u32(kForever).u32(kForever);
     put_address(address, kForever, out);
     if (request.type == kRenew || request.type == kRebind) {
-        for_each_option(request.ia_na->subspan(kIaNaLen), [&](uint16_t code, Bytes value) {
+        for_each_option(request.ia_na->subspan(kIaLen), [&](uint16_t code, Bytes value) {
             if (code == kOptIaAddr && value.size() >= kIaAddrLen &&
                 !std::equal(address.begin(), address.end(), value.begin())) {
                 put_address(value.first(16), 0, out);
@@ -207,7 +162,7 @@ void put_answer(const Request& request, const Dhcp6Offer& offer, Writer* out) {
         put_offered(request, option, out);
     }
     if (request.type == kRenew && !find(offer, kOptIaAddr)) {
-        out->u16(kOptIaNa).u16(kIaNaLen + kOptionLen + 2).u32(request.iaid).u32(0).u32(0);
+        out->u16(kOptIaNa).u16(kIaLen + kOptionLen + 2).u32(request.iaid).u32(0).u32(0);
         put_status(kStatusNoBinding, out);
     }
 }
