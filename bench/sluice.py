@@ -12,6 +12,20 @@ from sides import BRIDGE_MAC, ENCAP_IP, Side
 
 KB_PER_MBUF = 3     # data room, private area and headers
 
+ANSWERS = 300000    # packets: tens of milliseconds of answers
+
+
+def repeated(path, times):
+    """The packets of a capture file, again and again, in a file beside it."""
+    with open(path, 'rb') as file:
+        data = file.read()
+    out = path + '.repeated'
+    with open(out, 'wb') as file:
+        file.write(data[:24])
+        for _ in range(times):
+            file.write(data[24:])
+    return out
+
 
 class Sluice(Side):
     home = 'sluice'
@@ -70,6 +84,18 @@ class Sluice(Side):
         unixctl(self.main.ctl, 'ovs/route/add', ENCAP_IP + '/24', 'br-phys')
         for ip, mac in scenario.neigh:
             unixctl(self.main.ctl, 'tnl/neigh/set', 'br-phys', ip, mac)
+
+    def warm_up(self, ports, rounds=3):
+        """A replaced device releases its logical port, and with it go the connections of its zone: the
+        answers must last until what they answer has made them again, and the port stays as it is
+        then. A source that has ended is as good a sink as any."""
+        for port in ports:
+            if port.late and port.how == 'once':
+                port.pcap = repeated(port.pcap, max(rounds, ANSWERS // max(port.packets, 1)))
+                self.replug(port, 'device')
+                self._drain(port)
+            elif port.late:
+                self.replug(port, 'device')
 
     def prefer(self):
         """Its own threads keep away from the polling core; then as for everybody."""
