@@ -8,8 +8,9 @@
 // and neighbor_learned().
 //
 // Order of a change of ports. A port that comes: PortControl::add, then ports_changed, then the
-// pipeline that uses it. A port that goes: the pipeline without it, then PortControl::remove, then
-// ports_changed with its Retire closure, which the composer calls after a grace period.
+// pipeline that uses it, and only then is it polled (PortControl::hold). A port that goes: the
+// pipeline without it, then PortControl::remove, then ports_changed with its Retire closure, which
+// the composer calls after a grace period.
 //
 // Threads: all of it on the thread of its EventLoop, calls in and hooks out. Other threads come in
 // by EventLoop::post.

@@ -39,6 +39,9 @@ void ControlPlane::Impl::run() {
         announce();
     }
     unplug();
+    if (ports.end_holds()) {
+        hooks.ports_changed({});
+    }
     if (is_sb_known()) {
         set_conditions();
         write_southbound();

@@ -14,14 +14,10 @@
 namespace sluice {
 namespace {
 
-/// Lines of a connection that review and touch will want: its state and the counters of a
-/// direction.
+/// The line of a connection that a packet reads and writes.
 void prefetch_connections(const CachedProgram& program) {
     for (unsigned i = 0; i < program.n_steps; ++i) {
-        const CtStep& step = program.steps()[i];
-        const auto* line = reinterpret_cast<const char*>(step.conn);
-        __builtin_prefetch(line, 1);
-        __builtin_prefetch(line + 64 * (1 + step.is_reply), 1);
+        __builtin_prefetch(program.steps()[i].conn, 1);
     }
 }
 
@@ -232,7 +228,7 @@ bool ask_each(WorkerCtx& ctx, const Item& item, const CachedProgram& program) {
 void run_program(WorkerCtx& ctx, rte_mbuf* m, const CachedProgram& program) {
     if (SLUICE_UNLIKELY(
             program.form == CachedProgram::Form::kAny ||
-            (program.has_rewrite && !apply_rewrite(m, meta_of(m).key, program.rewrite)))) {
+            (program.has_rewrite && !apply_rewrite(m, meta_of(m).key, program.rewrite())))) {
         apply(ctx, m, program.view());
         return;
     }

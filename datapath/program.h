@@ -36,13 +36,14 @@ enum class Act : uint8_t {
     kInnerNat,     ///< a: 1 IPv6, d: ports << 16 (or ICMP identifiers) of the packet that an ICMP
                    ///< error quotes; then its addresses: two words source, two destination
     kPushVlan,     ///< low 16 bits: TCI; sets the VID when the frame has a tag already
-    kEncap,        ///< d: tunnel index, or MirrorSink::kTarget | its number; then a word datapath << 32 | inport << 16 | outport
-    kQueue,        ///< d: queue of the output port
-    kMeter,        ///< a: number of the meter, d: rate kbit/s, then flow << 32 | burst kbit, then
-                   ///< datapath << 32 | inport, then length of the packet or 0: as received
-    kOutput,       ///< b: PortId
-    kDrop,         ///< a: Drop, d: flow; then a word datapath << 32 | inport
-    kPunt,         ///< a: PuntReason, b: meter index + 1 or 0, d: PuntArgs id; then flow << 32 |
+    kEncap,  ///< d: tunnel index, or MirrorSink::kTarget | its number; then a word datapath << 32 |
+             ///< inport << 16 | outport
+    kQueue,  ///< d: queue of the output port
+    kMeter,  ///< a: number of the meter, d: rate kbit/s, then flow << 32 | burst kbit, then
+             ///< datapath << 32 | inport, then length of the packet or 0: as received
+    kOutput,  ///< b: PortId
+    kDrop,    ///< a: Drop, d: flow; then a word datapath << 32 | inport
+    kPunt,    ///< a: PuntReason, b: meter index + 1 or 0, d: PuntArgs id; then flow << 32 |
     ///< copy << 31 | side << 24 | table << 16 | slot << 8 | bit, then kLogicalSlots / 2 words.
     ///< Ends the section: the slow path gets the packet
     kMessage,  ///< a: Message::Kind; then datapath << 32 | port, flow, mac, two words of IP

@@ -20,34 +20,41 @@ uint32_t hash_of(const T* values, uint32_t n, uint64_t start, uint64_t secret) {
     return static_cast<uint32_t>(h ^ h >> 32);
 }
 
-void find_form(const ProgramBuffer& buffer, CachedProgram* program) {
+/// What `program` needs not be interpreted for. Its rewrite, if any, goes to `rewrite`.
+void find_form(const ProgramBuffer& buffer, CachedProgram* program, Rewrite* rewrite) {
     const uint64_t* w = buffer.words;
     const uint64_t* const end = w + buffer.n_words;
     program->form = CachedProgram::Form::kAny;
+    program->has_rewrite = false;
     if (buffer.n_words < 2 || act::of(w[0]) != Act::kPacketSection || act::b(w[0]) != 0 ||
         !(w[0] & act::kInPlace) || act::d(w[0]) + 1 != buffer.n_words) {
         return;
     }
     const uint64_t* last = w + 1;
-    if (const uint64_t* after = collect_sets(last, end, &program->rewrite)) {
-        program->has_rewrite = true;
-        last = after;
-    }
+    const uint64_t* after = collect_sets(last, end, rewrite);
+    last = after ? after : last;
     if (last + 1 == end && act::of(*last) == Act::kOutput) {
         program->form = CachedProgram::Form::kOutput;
         program->port = act::b(*last);
     } else if (last + 2 == end && act::of(*last) == Act::kEncap) {
         program->form = CachedProgram::Form::kEncap;
     }
+    program->has_rewrite = after && program->form != CachedProgram::Form::kAny;
 }
 
 /// Takes `block` out of the list that starts at `*at`.
-template <typename T>
-void unlink(T** at, T* block) {
+void unlink(CachedTrail** at, CachedTrail* block) {
     while (*at != block) {
         at = &(*at)->next;
     }
     *at = block->next;
+}
+
+void unlink(CachedProgram** at, CachedProgram* block) {
+    while (*at != block) {
+        at = &(*at)->sharing().next;
+    }
+    *at = block->sharing().next;
 }
 
 }  // namespace
@@ -121,8 +128,8 @@ CachedTrail* ProgramStore::trail_of(const ProgramBuffer& buffer, const Pipeline&
 
 CachedProgram* ProgramStore::shared(const ProgramBuffer& buffer, const CachedTrail* trail,
                                     uint32_t hash) {
-    for (CachedProgram* p = programs_[hash & (n_buckets_ - 1)]; p; p = p->next) {
-        if (p->hash == hash && p->trail == trail && p->n_words == buffer.n_words &&
+    for (CachedProgram* p = programs_[hash & (n_buckets_ - 1)]; p; p = p->sharing().next) {
+        if (p->sharing().hash == hash && p->trail == trail && p->n_words == buffer.n_words &&
             std::equal(buffer.words, buffer.words + buffer.n_words, p->words())) {
             return p;
         }
@@ -141,34 +148,39 @@ CachedProgram* ProgramStore::keep(const ProgramBuffer& buffer, const Pipeline& p
     if (may_share) {
         hash = hash_of(buffer.words, buffer.n_words, trail->hash, secret_);
         if (CachedProgram* found = shared(buffer, trail, hash)) {
-            ++found->refs;
+            ++found->sharing().refs;
             return found;
         }
     }
-    const uint32_t words = buffer.n_steps * kCtStepWords + buffer.n_words;
-    void* memory = slab_.take(sizeof(CachedProgram) + words * sizeof(uint64_t));
+    CachedProgram head{};
+    Rewrite rewrite;
+    find_form(buffer, &head, &rewrite);
+    void* memory =
+        slab_.take(CachedProgram::bytes(buffer.n_steps, head.has_rewrite, buffer.n_words));
     if (!memory) {
         if (trail->refs == 0) {
             drop_trail(trail, counters);
         }
         return nullptr;
     }
-    auto* program = new (memory) CachedProgram{};
     ++trail->refs;
-    program->trail = trail;
-    program->hash = hash;
-    program->refs = 1;
-    program->n_words = buffer.n_words;
-    program->n_steps = buffer.n_steps;
-    find_form(buffer, program);
-    auto* at = reinterpret_cast<uint64_t*>(program + 1);
-    std::memcpy(at, buffer.steps, buffer.n_steps * sizeof(CtStep));
-    std::copy_n(buffer.words, buffer.n_words, at + buffer.n_steps * kCtStepWords);
+    head.trail = trail;
+    head.n_words = static_cast<uint16_t>(buffer.n_words);
+    head.n_steps = buffer.n_steps;
+    auto* program = static_cast<CachedProgram*>(memory);
+    std::memcpy(memory, &head, CachedProgram::kTail);
     if (may_share) {
         CachedProgram** bucket = &programs_[hash & (n_buckets_ - 1)];
-        program->next = *bucket;
+        program->sharing() = {*bucket, hash, 1};
         *bucket = program;
+    } else {
+        std::memcpy(const_cast<CtStep*>(program->steps()), buffer.steps,
+                    buffer.n_steps * sizeof(CtStep));
     }
+    if (head.has_rewrite) {
+        const_cast<Rewrite&>(program->rewrite()) = rewrite;
+    }
+    std::copy_n(buffer.words, buffer.n_words, const_cast<uint64_t*>(program->words()));
     return program;
 }
 
@@ -179,11 +191,11 @@ void ProgramStore::drop_trail(CachedTrail* trail, WorkerCounters* counters) {
 }
 
 void ProgramStore::release(CachedProgram* program, WorkerCounters* counters) {
-    if (--program->refs) {
-        return;
-    }
     if (program->n_steps == 0) {
-        unlink(&programs_[program->hash & (n_buckets_ - 1)], program);
+        if (--program->sharing().refs) {
+            return;
+        }
+        unlink(&programs_[program->sharing().hash & (n_buckets_ - 1)], program);
     }
     CachedTrail* const trail = program->trail;
     slab_.give_back(program);

@@ -48,28 +48,50 @@ struct alignas(64) CachedProgram {
     /// What can be done without looking at every word: one copy of the packet goes one way.
     enum class Form : uint8_t {
         kAny,
-        kOutput,  ///< as it came or after `rewrite`, to `port`
-        kEncap,   ///< as it came or after `rewrite`, through a tunnel: the last two words
+        kOutput,  ///< as it came or after the rewrite, to `port`
+        kEncap,   ///< as it came or after the rewrite, through a tunnel: the last two words
     };
+    /// How programs without steps are found and shared; others belong to one key.
+    struct Sharing {
+        CachedProgram* next;
+        uint32_t hash;
+        uint32_t refs;
+    };
+
     CachedTrail* trail;
-    CachedProgram* next;
-    uint32_t hash;
-    uint32_t refs;
-    uint32_t n_words;
+    uint16_t n_words;
     uint16_t port;
     uint8_t n_steps;
     Form form;
     bool has_rewrite;
-    Rewrite rewrite;
-    // Steps, then words.
+    uint8_t pad;
+    // Sharing or steps (two of them end with the line), the rewrite if there is one, then words.
 
-    const CtStep* steps() const { return reinterpret_cast<const CtStep*>(this + 1); }
+    Sharing& sharing() { return *reinterpret_cast<Sharing*>(tail()); }
+    const CtStep* steps() const { return reinterpret_cast<const CtStep*>(tail()); }
+    const Rewrite& rewrite() const {
+        return *reinterpret_cast<const Rewrite*>(tail() + head_bytes());
+    }
     const uint64_t* words() const {
-        return reinterpret_cast<const uint64_t*>(this + 1) + n_steps * kCtStepWords;
+        return reinterpret_cast<const uint64_t*>(tail() + head_bytes() +
+                                                 (has_rewrite ? sizeof(Rewrite) : 0));
     }
     ProgramView view() const { return {words(), n_words}; }
+
+    static constexpr size_t kTail = 16;  ///< where `tail` begins
+    static size_t bytes(unsigned steps, bool has_rewrite, uint32_t words) {
+        return kTail + (steps ? steps * sizeof(CtStep) : sizeof(Sharing)) +
+               (has_rewrite ? sizeof(Rewrite) : 0) + words * sizeof(uint64_t);
+    }
+
+private:
+    size_t head_bytes() const { return n_steps ? n_steps * sizeof(CtStep) : sizeof(Sharing); }
+    uint8_t* tail() { return reinterpret_cast<uint8_t*>(this) + kTail; }
+    const uint8_t* tail() const { return reinterpret_cast<const uint8_t*>(this) + kTail; }
 };
-static_assert(sizeof(CachedProgram) == 64);
+static_assert(sizeof(CachedProgram) == 64 && sizeof(CachedProgram::Sharing) == 16);
+static_assert(CachedProgram::kTail + 2 * sizeof(CtStep) == 64);
+static_assert(ProgramBuffer::kWords < 65536);
 
 class ProgramStore {
 public:

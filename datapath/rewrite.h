@@ -35,8 +35,9 @@ struct Rewrite {
     uint32_t dst;
     uint16_t src_port;
     uint16_t dst_port;
+    uint32_t pad2;
 };
-static_assert(sizeof(Rewrite) == 28);
+static_assert(sizeof(Rewrite) == 32);
 
 /// The sets in `words` up to the act that ends the section. Null: some other act is among them.
 const uint64_t* collect_sets(const uint64_t* words, const uint64_t* end, Rewrite* out);

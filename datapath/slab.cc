@@ -33,6 +33,7 @@ bool Slab::init(uint32_t entries) {
         memory_ = nullptr;
         return false;
     }
+    madvise(memory_, length_, MADV_HUGEPAGE);
     auto* at = static_cast<uint8_t*>(memory_);
     for (size_t i = 0; i < classes_.size(); ++i) {
         classes_[i] = {kShape[i].size, at, at + kShape[i].size * kShape[i].count, at, nullptr};

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "lib/base/check.h"
 #include "lib/base/log.h"
@@ -162,6 +163,20 @@ void Ports::retire(PortId id) {
     LOG_INFO("port {} ({}) is closed", id, name);
 }
 
+void Ports::hold(PortId id) {
+    if (slot(id)) {
+        slots_[id].is_held = true;
+    }
+}
+
+bool Ports::end_holds() {
+    bool ended = false;
+    for (Slot& s : slots_) {
+        ended |= std::exchange(s.is_held, false);
+    }
+    return ended;
+}
+
 std::unique_ptr<const PortTable> Ports::snapshot() const {
     std::vector<PortTable::Entry> entries;
     for (const PortId id : list()) {
@@ -172,13 +187,15 @@ std::unique_ptr<const PortTable> Ports::snapshot() const {
         e.port.caps = s.device->caps();
         e.port.mac = s.device->mac();
         e.port.pool = s.booking.pool;
-        e.rx.assign(s.device->rx_queues().begin(), s.device->rx_queues().end());
+        if (!s.is_held) {
+            e.rx.assign(s.device->rx_queues().begin(), s.device->rx_queues().end());
+            e.rx_worker = s.rx_worker;
+        }
         e.tx.assign(s.device->tx_queues().begin(), s.device->tx_queues().end());
         for (unsigned w = 0; s.shaper && w < e.tx.size(); ++w) {
             e.tx[w] = s.shaper->queue(w);
         }
         e.is_shaped = s.shaper != nullptr;
-        e.rx_worker = s.rx_worker;
     }
     return std::make_unique<const PortTable>(std::move(entries), settings_.n_workers);
 }

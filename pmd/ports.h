@@ -34,6 +34,8 @@ public:
 
     Result<PortId> add(const PortSpec& spec) override;
     Result<Retire> remove(PortId id) override;
+    void hold(PortId id) override;
+    bool end_holds() override;
     std::unique_ptr<const PortTable> snapshot() const override;
 
     PortId find(std::string_view name) const override;
@@ -56,6 +58,7 @@ private:
     struct Slot {
         std::unique_ptr<Device> device;  // empty: the id is free
         bool is_retiring = false;        // removed, waiting for its Retire
+        bool is_held = false;            // not polled yet
         PortSpec spec;
         Pools::Booking booking;
         std::vector<uint16_t> rx_worker;

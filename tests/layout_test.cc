@@ -48,6 +48,8 @@ TEST_CASE("layout of hot structures", "[layout]") {
     OFFSET(CacheEntry, program, 56);
     SIZE(CachedTrail, 88);
     SIZE(CachedProgram, 64);
+    SIZE(CtStep, 24);
+    SIZE(Rewrite, 32);
     SIZE(Port, 64);
     SIZE(Tunnel, 128);
     SIZE(Message, 64);

@@ -55,6 +55,7 @@ bool Plugger::open(std::vector<WantedPort> wanted, int64_t now_ms) {
             continue;
         }
         LOG_INFO("port {} opened: {}", name, to_string(port->spec));
+        ports_->hold(*added);
         open_[name] = {port->spec, *added};
         is_added = true;
     }

@@ -19,7 +19,7 @@ bool write_marks(CtConn* conn, const CtMarks& m) {
     uint64_t label[2];
     bool same = new_mark == mark;
     for (unsigned i = 0; i < 2; ++i) {
-        const uint64_t old = conn->label[i].load(std::memory_order_relaxed);
+        const uint64_t old = conn->dir[i].label.load(std::memory_order_relaxed);
         const uint64_t mask = wide(m.label_mask + 2 * i);
         label[i] = (old & ~mask) | (wide(m.label + 2 * i) & mask);
         same = same && label[i] == old;
@@ -30,8 +30,8 @@ bool write_marks(CtConn* conn, const CtMarks& m) {
     const uint32_t version = conn->version.load(std::memory_order_relaxed);
     conn->version.store(version + 1, std::memory_order_release);
     conn->mark.store(new_mark, std::memory_order_release);
-    conn->label[0].store(label[0], std::memory_order_release);
-    conn->label[1].store(label[1], std::memory_order_release);
+    conn->dir[0].label.store(label[0], std::memory_order_release);
+    conn->dir[1].label.store(label[1], std::memory_order_release);
     conn->version.store(version + 2, std::memory_order_release);
     return true;
 }
@@ -47,7 +47,7 @@ bool mark_existing(const CtMarks& marks, CtView* view, CtCommit* result) {
     view->version = conn->version.load(std::memory_order_relaxed);
     view->mark = conn->mark.load(std::memory_order_relaxed);
     for (unsigned i = 0; i < 2; ++i) {
-        const uint64_t w = conn->label[i].load(std::memory_order_relaxed);
+        const uint64_t w = conn->dir[i].label.load(std::memory_order_relaxed);
         view->label[2 * i] = static_cast<uint32_t>(w >> 32);
         view->label[2 * i + 1] = static_cast<uint32_t>(w);
     }
@@ -68,12 +68,11 @@ void fill(CtConn* conn, const CtKey& key, const PacketFacts& facts, const CtComm
     conn->nat.store(static_cast<uint8_t>(translates ? args.nat.kind : CtNat::kNone),
                     std::memory_order_release);
     conn->mark.store(0, std::memory_order_release);
-    conn->label[0].store(0, std::memory_order_release);
-    conn->label[1].store(0, std::memory_order_release);
+    conn->dir[0].label.store(0, std::memory_order_release);
+    conn->dir[1].label.store(0, std::memory_order_release);
     write_marks(conn, args.marks);
     for (unsigned d = 0; d < 2; ++d) {
-        conn->dir[d].packets.store(d == 0, std::memory_order_relaxed);
-        conn->dir[d].bytes.store(d == 0 ? bytes : 0, std::memory_order_relaxed);
+        conn->set_counters(d, d == 0, d == 0 ? bytes : 0);
     }
 }
 

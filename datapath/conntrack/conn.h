@@ -2,8 +2,10 @@
 // CtConn: a connection as the table stores it, and CtKey, a direction of it packed for comparing.
 //
 // What. Three cache lines. Line 0 is what judging and advancing a packet reads and writes: who it
-// is (generation), until when, TCP windows and states, mark, label. Lines 1 and 2 each hold one
-// direction's key (what such a packet reads before NAT) and its counters. NAT is not stored apart:
+// is (generation), until when, TCP windows and states, mark, counters; a packet that finds its
+// connection through a cached program touches nothing else. Lines 1 and 2 each hold one direction's
+// key (what such a packet reads before NAT), half of the label, and what its counters in line 0
+// have no room for. NAT is not stored apart:
 // it is the difference between key 0 and the reverse of key 1.
 //
 // Design. The array of connections is never given back while the table lives, so any pointer may be
@@ -85,9 +87,10 @@ struct alignas(64) CtConn {
     std::atomic<uint32_t> generation;
     std::atomic<uint32_t> version;
     std::atomic<uint64_t> deadline_ms;
-    std::atomic<uint64_t> window[2];  ///< per peer: seq_low, seq_high << 32; ICMP: identifiers
-    std::atomic<uint64_t> peers;      ///< per peer 32 bits: max_window, scale << 16, state << 24
-    std::atomic<uint64_t> label[2];   ///< most significant first
+    std::atomic<uint64_t> window[2];   ///< per peer: seq_low, seq_high << 32; ICMP: identifiers
+    std::atomic<uint64_t> peers;       ///< per peer 32 bits: max_window, scale << 16, state << 24
+    std::atomic<uint32_t> packets[2];  ///< by direction, the low words
+    std::atomic<uint32_t> bytes[2];
     std::atomic<uint32_t> mark;
     std::atomic<uint8_t> lock;
     std::atomic<uint8_t> timeout;  ///< CtTimeout of the deadline
@@ -96,8 +99,9 @@ struct alignas(64) CtConn {
     // Lines 1 and 2, one a direction.
     struct alignas(64) Direction {
         std::atomic<uint64_t> key[5];
-        std::atomic<uint64_t> packets;
-        std::atomic<uint64_t> bytes;
+        std::atomic<uint64_t> label;         ///< most significant half in dir[0]
+        std::atomic<uint32_t> packets_high;  ///< of the counters
+        std::atomic<uint32_t> bytes_high;
         std::atomic<uint32_t> next_free;  ///< of direction 0: index + 1 in the list of free slots
         std::atomic<uint8_t> is_linked;   ///< the hash table leads here from this key
     } dir[2];
@@ -147,7 +151,36 @@ struct alignas(64) CtConn {
         peers.store(half_of(state.peer[0], 0) | half_of(state.peer[1], 1),
                     std::memory_order_release);
     }
+    void set_counters(unsigned d, uint64_t n_packets, uint64_t n_bytes) {
+        packets[d].store(static_cast<uint32_t>(n_packets), std::memory_order_relaxed);
+        bytes[d].store(static_cast<uint32_t>(n_bytes), std::memory_order_relaxed);
+        dir[d].packets_high.store(static_cast<uint32_t>(n_packets >> 32),
+                                  std::memory_order_relaxed);
+        dir[d].bytes_high.store(static_cast<uint32_t>(n_bytes >> 32), std::memory_order_relaxed);
+    }
+    void add_packet(unsigned d, uint32_t n_bytes) {
+        bump(packets[d], dir[d].packets_high, 1);
+        bump(bytes[d], dir[d].bytes_high, n_bytes);
+    }
+    /// May miss a carry that happens meanwhile: for people.
+    uint64_t packets_of(unsigned d) const {
+        return packets[d].load(std::memory_order_relaxed) |
+               uint64_t{dir[d].packets_high.load(std::memory_order_relaxed)} << 32;
+    }
+    uint64_t bytes_of(unsigned d) const {
+        return bytes[d].load(std::memory_order_relaxed) |
+               uint64_t{dir[d].bytes_high.load(std::memory_order_relaxed)} << 32;
+    }
     bool is(uint32_t wanted) const { return generation.load(std::memory_order_acquire) == wanted; }
+
+private:
+    static void bump(std::atomic<uint32_t>& low, std::atomic<uint32_t>& high, uint32_t n) {
+        const uint32_t before = low.load(std::memory_order_relaxed);
+        low.store(before + n, std::memory_order_relaxed);
+        if (before + n < before) {
+            high.store(high.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        }
+    }
 };
 static_assert(sizeof(CtConn) == 192);
 static_assert(offsetof(CtConn, dir) == 64 && sizeof(CtConn::Direction) == 64);

@@ -30,9 +30,9 @@ bool copy_out(CtConn* conn, Copy* copy) {
         CtKey key;
         conn->load_key(d, &key);
         copy->tuple[d] = ct_tuple_of(key);
-        copy->packets[d] = conn->dir[d].packets.load(std::memory_order_relaxed);
-        copy->bytes[d] = conn->dir[d].bytes.load(std::memory_order_relaxed);
-        const uint64_t w = conn->label[d].load(std::memory_order_relaxed);
+        copy->packets[d] = conn->packets_of(d);
+        copy->bytes[d] = conn->bytes_of(d);
+        const uint64_t w = conn->dir[d].label.load(std::memory_order_relaxed);
         copy->label[2 * d] = static_cast<uint32_t>(w >> 32);
         copy->label[2 * d + 1] = static_cast<uint32_t>(w);
     }

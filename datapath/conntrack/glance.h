@@ -119,9 +119,7 @@ inline bool ct_settle(const CtStep& step, const CtGlance& glance, uint32_t bytes
             conn.deadline_ms.store(glance.deadline_ms, std::memory_order_release);
         }
     }
-    CtConn::Direction& dir = conn.dir[step.is_reply];
-    dir.packets.store(dir.packets.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    dir.bytes.store(dir.bytes.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+    conn.add_packet(step.is_reply != 0, bytes);
     return true;
 }
 

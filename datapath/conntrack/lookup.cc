@@ -51,7 +51,7 @@ void Conntrack::Impl::load_marks(const CtConn& conn, CtView* view) {
         before = conn.version.load(std::memory_order_acquire);
         view->mark = conn.mark.load(std::memory_order_acquire);
         for (unsigned i = 0; i < 2; ++i) {
-            const uint64_t w = conn.label[i].load(std::memory_order_acquire);
+            const uint64_t w = conn.dir[i].label.load(std::memory_order_acquire);
             view->label[2 * i] = static_cast<uint32_t>(w >> 32);
             view->label[2 * i + 1] = static_cast<uint32_t>(w);
         }
@@ -226,9 +226,7 @@ void Conntrack::touch(const CtView& view, const PacketFacts& facts, uint32_t byt
         return;
     }
     conn->store_state(state);
-    CtConn::Direction& dir = conn->dir[view.is_reply];
-    dir.packets.store(dir.packets.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    dir.bytes.store(dir.bytes.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+    conn->add_packet(view.is_reply, bytes);
     if (timeout == CtTimeout::kKeep) {
         return;
     }

@@ -191,6 +191,11 @@ public:
     virtual ~PortControl() = default;
     virtual Result<PortId> add(const PortSpec& spec) = 0;
     virtual Result<Retire> remove(PortId id) = 0;
+    /// The port is sent to, but not yet polled: what arrives before a pipeline knows the port waits
+    /// in the device.
+    virtual void hold(PortId) {}
+    /// Ends all holds. True when there were any: the next snapshot() polls them.
+    virtual bool end_holds() { return false; }
     /// The table as it should be now. Valid until the Retire closures of ports in it are called.
     virtual std::unique_ptr<const PortTable> snapshot() const = 0;
 
