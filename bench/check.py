@@ -15,8 +15,8 @@ from frames import differences, read_pcap
 from scenarios import HERE, Scenario
 
 FLOWS = 100
-RECORD_S = 0.3
-MOST_FRAMES = 200000    # of a recording; every flow is in the first hundred
+LOOPS, RECORD_S = 20, 20     # recorded: so often each flow, or so many seconds
+MOST_FRAMES = 200000    # of a recording that are looked at
 
 
 def recorded_scenarios():
@@ -57,7 +57,9 @@ def _record(point, side):
     port = next(p for p in point.ports if p.port == point.counted[0])
     side.thaw()
     side.replug(port, path)
-    time.sleep(RECORD_S)
+    end = time.monotonic() + RECORD_S
+    while side.counters()[1].get(port.port, (0, 0))[1] < LOOPS * FLOWS and time.monotonic() < end:
+        time.sleep(0.05)
     side.vsctl('del-port', port.port)
     side.freeze()
     return read_pcap(path, MOST_FRAMES)

@@ -8,6 +8,7 @@ from ovnlab.unixctl import unixctl
 
 BRIDGE_MAC = '02:00:00:00:aa:01'
 ENCAP_IP = '172.16.0.1'
+PCAP_HEADER = 24
 
 
 class PlannedPort:
@@ -18,6 +19,8 @@ class PlannedPort:
         how, _, stream = spec.partition(':')
         self.how = how                      # null, rx (endless source) or once
         self.pcap, self.packets = pcaps[stream] if stream else (None, 0)
+        if how == 'once':
+            self.pcap = thrice(self.pcap)
         self.physical = kind.endswith('phys')
         self.late = kind.startswith('late')
         self.bridge = 'br-phys' if self.physical else 'br-int'
@@ -34,6 +37,15 @@ class PlannedPort:
 
     def preload(self):
         return self.packets if self.how == 'rx' else 0
+
+
+def thrice(path):
+    """The same file three times over: the first answers may meet a connection still being made."""
+    with open(path, 'rb') as file:
+        data = file.read()
+    with open(path + '.thrice', 'wb') as file:
+        file.write(data + data[PCAP_HEADER:] * 2)
+    return path + '.thrice'
 
 
 def plan(scenario, pcaps):
@@ -105,6 +117,8 @@ class Side:
             self.plug_device(port, port.devargs(turn), port.preload())
         elif how == 'null':
             self.plug_device(port, port.null(turn))
+        elif port.how == 'rx':      # a source that is recorded goes on
+            self.plug_device(port, port.devargs(turn) + ',tx_pcap=' + how, port.preload())
         else:
             self.plug_device(port, 'net_pcap%d%d,tx_pcap=%s' % (port.index + 1, turn, how))
 
@@ -115,19 +129,14 @@ class Side:
             self.plug_device(port, port.null() if late else port.devargs(),
                              0 if late else port.preload())
 
-    def warm_up(self, ports, rounds=3):
-        """Ports that come late: the answers that make connections established. Three times over, for
-        the first ones may meet a connection that is still being made."""
+    def warm_up(self, ports):
+        """Ports that come late: the answers that make connections established. The device stays
+        afterwards, an ended file: to change it again might forget the connections of its zone."""
         for port in ports:
-            if not port.late:
-                continue
-            if port.how == 'rx':
+            if port.late:
                 self.replug(port, 'device')
-                continue
-            for _ in range(rounds):
-                self.replug(port, 'device')
-                self._drain(port)
-            self.replug(port, 'null')
+                if port.how == 'once':
+                    self._drain(port)
 
     def _drain(self, port):
         last, now, quiet = -1, 0, 0
