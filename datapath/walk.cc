@@ -253,6 +253,9 @@ void Walker<kTrace>::transform(const Instr* i, unsigned side) {
     } else {
         std::memcpy(prefix_.words + f_.n_prefix, sets, n * sizeof sets[0]);
         prefix_.words[f_.n_prefix + n] = act::word(Act::kTransform, i->a);
+        if (f_.ct) {
+            f_.ct->show(&f_.s);
+        }
         f_.n_prefix += n + 1;
         std::memset(f_.written, 0, sizeof f_.written);
         // The new packet's fields come from fields that no table needs to have read.

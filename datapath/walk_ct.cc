@@ -6,6 +6,7 @@
 
 #include <cstring>
 #include <new>
+#include <optional>
 
 #include "datapath/walk.h"
 #include "lib/net/wire.h"
@@ -47,6 +48,23 @@ void write_port(Frame* f, unsigned slot, uint16_t port) {
     if (f->s.w[slot] != port) {
         f->write(slot, 0xffff, port);
     }
+}
+
+/// Takes what a translation has made of `before` out of the sight of flows.
+void hide(const State& before, State* s, CtTrail* trail) {
+    const auto hide_words = [&](unsigned slot, unsigned count) {
+        for (; count != 0; ++slot, --count) {
+            if (s->w[slot] != before.w[slot]) {
+                trail->unseen[trail->n_unseen++] = {static_cast<uint16_t>(slot), s->w[slot]};
+                s->w[slot] = before.w[slot];
+            }
+        }
+    };
+    const bool v6 = s->w[kSlotEthType] == wire::kTypeIp6;
+    hide_words(v6 ? kSlotIp6Src : kSlotIp4Src, v6 ? 4 : 1);
+    hide_words(v6 ? kSlotIp6Dst : kSlotIp4Dst, v6 ? 4 : 1);
+    hide_words(kSlotL4Src, 1);
+    hide_words(kSlotL4Dst, 1);
 }
 
 bool same_quote(const CtTuple& a, const CtTuple& b) {
@@ -334,6 +352,12 @@ bool Walker<kTrace>::track(const CtRequest& request) {
         drop(Drop::k_walk_too_deep);
         return false;
     }
+    std::optional<State> seen;
+    if (!request.recirculates && (request.nat || trail->n_unseen != 0)) {
+        seen = f_.s;
+    }
+    trail->show(&f_.s);
+    trail->n_unseen = 0;
     if (!replay(request, trail)) {
         ask(request, trail);
         CtReplay* const replay = env_.replay;
@@ -349,6 +373,9 @@ bool Walker<kTrace>::track(const CtRequest& request) {
     }
     if (request.nat && trail->view.has_nat) {
         translate(trail);
+    }
+    if (seen) {
+        hide(*seen, &f_.s, trail);
     }
     if (request.recirculates) {
         f_.s.w[kSlotCtState] = trail->state;

@@ -16,6 +16,7 @@
 
 #include "datapath/conntrack/conntrack.h"
 #include "lib/program/action.h"
+#include "lib/program/state.h"
 
 namespace sluice {
 
@@ -27,6 +28,15 @@ struct CtTrail {
     bool shown = false;  ///< flows saw the answer. After a commit they see an untracked packet, and
                          ///< Open vSwitch leaves out the ct_clear of such: what it knows stays
 
+    /// Addresses and ports that the packet has and flows do not see yet: what a step that does not
+    /// recirculate has translated is read again by the next that does.
+    struct Unseen {
+        uint16_t slot;
+        uint32_t value;
+    };
+    uint8_t n_unseen = 0;
+    Unseen unseen[10];
+
     bool ports_changed = false;  ///< of a fragment
     bool id_changed = false;
     bool inner_changed = false;
@@ -34,6 +44,12 @@ struct CtTrail {
     uint16_t ports[2] = {};  ///< source and destination, of fragments, whose State has none
     CtTuple inner;           ///< the quoted packet as it reads now, zone 0
 
+    /// State as the packet is.
+    void show(State* s) const {
+        for (unsigned i = 0; i < n_unseen; ++i) {
+            s->w[unseen[i].slot] = unseen[i].value;
+        }
+    }
     bool changes_bytes() const { return ports_changed || id_changed || inner_changed; }
 };
 

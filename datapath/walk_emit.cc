@@ -136,6 +136,20 @@ uint32_t append_trail(const CtTrail& ct, uint64_t* words) {
     return n;
 }
 
+uint32_t append_written(const Frame& f, uint64_t* words) {
+    uint32_t n = 0;
+    for (const Field& field : kFields48) {
+        n += append_set48(f, field, words + n);
+    }
+    for (const auto& field : kFields128) {
+        n += append_set128(f, field.target, field.slot, words + n);
+    }
+    if (SLUICE_UNLIKELY(f.ct && f.ct->changes_bytes())) {
+        n += append_trail(*f.ct, words + n);
+    }
+    return n;
+}
+
 void begin_packet(const Frame& f, const Prefix& prefix, ProgramBuffer* out) {
     out->begin_section(Act::kPacketSection, f.meters());
     std::memcpy(out->words + out->n_words, prefix.words, f.n_prefix * sizeof(uint64_t));
@@ -170,17 +184,12 @@ uint64_t place(const Frame& f) {
 }  // namespace
 
 uint32_t append_sets(const Frame& f, uint64_t* words) {
-    uint32_t n = 0;
-    for (const Field& field : kFields48) {
-        n += append_set48(f, field, words + n);
+    if (SLUICE_UNLIKELY(f.ct && f.ct->n_unseen)) {
+        Frame shown = f;
+        f.ct->show(&shown.s);
+        return append_written(shown, words);
     }
-    for (const auto& field : kFields128) {
-        n += append_set128(f, field.target, field.slot, words + n);
-    }
-    if (SLUICE_UNLIKELY(f.ct && f.ct->changes_bytes())) {
-        n += append_trail(*f.ct, words + n);
-    }
-    return n;
+    return append_written(f, words);
 }
 
 void emit_output(const Frame& f, const Prefix& prefix, const LogicalPort& port,

@@ -283,3 +283,24 @@ TEST_CASE("ct_clear right after a commit leaves what the datapath knows", "[ct]"
     CHECK(found == !recirculates);
     CHECK(net.lab.conntrack->stats().used == (recirculates ? 2 : 1));
 }
+
+TEST_CASE("flows see a translation when the packet recirculates", "[ct]") {
+    // As in Open vSwitch: ct_snat_to_vip and commits translate the packet, but flows go on with the
+    // addresses that were read, until a step that recirculates has them read again.
+    CtNet net(false);
+    const CtCommitArgs nat = nat_to(CtNat::kSrc, ip(192, 0, 2, 9));
+    net.rule(0, {}, {ct_commit(CtZone::kSnat, false, nat), next(kIngress, 1)});
+    net.rule(1, {eq(kSlotIp4Src, kA)}, {ct_commit(CtZone::kDnat, true, kPlain), next(kIngress, 2)});
+    net.rule(2, {eq(kSlotIp4Src, ip(192, 0, 2, 9))}, {next(kIngress, 3)});
+    net.cross(3);
+    net.publish();
+    for (int i = 0; i < 3; ++i) {
+        CHECK(net.pass(0, udp(kA, kB, 5, 6)) ==
+              std::vector<Bytes>{udp(ip(192, 0, 2, 9), kB, 5, 6)});
+    }
+    unsigned from_new = 0;
+    net.lab.conntrack->dump({},
+                            [&](const CtEntry& e) { from_new += e.src[3] == ip(192, 0, 2, 9); });
+    CHECK(from_new == 1);  // the step behind the commit had the packet's own addresses
+    CHECK(net.pass(1, udp(kB, ip(192, 0, 2, 9), 6, 5)).empty());
+}
