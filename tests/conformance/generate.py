@@ -6,8 +6,8 @@ generate.py SEED [--packets N] prints the SPEC
 
 A topology has a distributed router or none, one to three switches with hosts, and by chance: a
 physical network behind a gateway, ACLs of all verdicts over sets and groups, load balancers,
-NAT of all kinds, DHCP, DNS, policies, routes with several next hops, QoS, multicast snooping, a
-remote chassis. Packets are conversations that fit the topology, with answers by who really
+NAT of all kinds, DHCP, DNS, policies, static routes, QoS, multicast snooping, a remote
+chassis. Packets are conversations that fit the topology, with answers by who really
 received the packet (ref_hv.py, "answer"), and random or damaged frames between them.
 
 The same seed gives the same SPEC. Tunnel keys are asked for, so they do not depend on the order
