@@ -55,7 +55,10 @@ public:
     uint32_t capacity() const { return n_sets_ * kWays; }
     uint32_t used() const { return used_; }
 
-    static void mask_key(const PacketKey& key, const KeyMask& mask, CacheKey* out) {
+    /// `len_class` stands for the key's own, which may just have been written: a line that is read
+    /// as a whole after a byte of it was stored is waited for.
+    static void mask_key(const PacketKey& key, const KeyMask& mask, uint8_t len_class,
+                         CacheKey* out) {
         const auto* k = reinterpret_cast<const __m128i*>(&key);
         const auto* m = reinterpret_cast<const __m128i*>(mask.bytes.data());
         auto* to = reinterpret_cast<__m128i*>(out);
@@ -63,7 +66,9 @@ public:
         const __m128i dst = _mm_and_si128(_mm_load_si128(k + 2), _mm_load_si128(m + 2));
         _mm_store_si128(to, _mm_and_si128(_mm_load_si128(k), _mm_load_si128(m)));
         _mm_store_si128(to + 1, _mm_unpacklo_epi64(src, dst));
-        _mm_store_si128(to + 2, _mm_and_si128(_mm_load_si128(k + 3), _mm_load_si128(m + 3)));
+        const __m128i last =
+            _mm_insert_epi8(_mm_load_si128(k + 3), len_class, offsetof(PacketKey, len_class) - 48);
+        _mm_store_si128(to + 2, _mm_and_si128(last, _mm_load_si128(m + 3)));
         _mm_store_si128(to + 3, _mm_cvtsi64_si128(static_cast<int64_t>(key.context)));
         _mm_store_si128(to + 4, _mm_unpackhi_epi64(src, dst));
     }

@@ -52,7 +52,7 @@ bool is_plain_l4(const PacketKey& key) {
 void finish_item(WorkerCtx& ctx, Item* item) {
     const Pipeline& pipeline = *ctx.pipeline;
     PacketKey& key = meta_of(item->m).key;
-    key.len_class = len_class_of(pipeline, key.pkt_len);
+    const uint8_t len_class = len_class_of(pipeline, key.pkt_len);
     const bool bypass = pipeline.too_many_pkt_lens || ctx.trace || !ctx.cache.enabled() ||
                         (item->mask && item->mask->reads_nd && (key.kinds & kind::kNd)) ||
                         (item->mask && item->mask->reads_ct && !is_plain_l4(key));
@@ -62,10 +62,18 @@ void finish_item(WorkerCtx& ctx, Item* item) {
     item->entry = nullptr;
     item->repeats = false;
     if (item->mask) {
-        FlowCache::mask_key(key, *item->mask, &item->key);
-        item->hash = ctx.cache.hash(item->key);
-        ctx.cache.prefetch_set(item->hash);
+        FlowCache::mask_key(key, *item->mask, len_class, &item->key);
+        const Item* before = item == ctx.items ? nullptr : item - 1;
+        item->repeats =
+            before && before->mask == item->mask && FlowCache::is_same(before->key, item->key);
+        if (!item->repeats) {
+            item->hash = ctx.cache.hash(item->key);
+            ctx.cache.prefetch_set(item->hash);
+        } else {
+            item->hash = before->hash;
+        }
     }
+    key.len_class = len_class;
 }
 
 void enter(WorkerCtx& ctx, rte_mbuf* m, const EntryPoint& entry) {
@@ -88,12 +96,15 @@ void enter(WorkerCtx& ctx, rte_mbuf* m, const EntryPoint& entry) {
 
 /// True when the packet's way ends at the underlay (tunnel, host, dropped).
 bool took_underlay(WorkerCtx& ctx, rte_mbuf* m, const PortEntry& port, PortId id) {
-    Item item{};
-    switch (receive_underlay(ctx, m, *port.underlay, &item)) {
-    case UnderlayVerdict::kTunnel:
-        finish_item(ctx, &item);
-        *next_item(ctx) = item;
+    Item* const item = next_item(ctx);
+    const UnderlayVerdict verdict = receive_underlay(ctx, m, *port.underlay, item);
+    if (SLUICE_LIKELY(verdict == UnderlayVerdict::kTunnel)) {
+        finish_item(ctx, item);
         return true;
+    }
+    --ctx.n_items;
+    switch (verdict) {
+    case UnderlayVerdict::kTunnel:
     case UnderlayVerdict::kDropped: return true;
     case UnderlayVerdict::kHost: ctx.punt(m, PuntReason::kUnderlay, id); return true;
     case UnderlayVerdict::kBoth:
@@ -203,7 +214,7 @@ bool take_key(const WorkerCtx& ctx, rte_mbuf* m, PortId id, const PlainPort& por
     key.in_port = id;
     meta.queue = 0;
     item->mask = &port.masks->at(packet_class);
-    FlowCache::mask_key(key, *item->mask, &item->key);
+    FlowCache::mask_key(key, *item->mask, len_class, &item->key);
     return true;
 }
 
