@@ -276,7 +276,9 @@ TEST_CASE("a transform beyond its meter is not made, and the packet is a drop", 
     }
     code.push_back(op(Op::kTransform, static_cast<unsigned>(Transform::kArp), 0, 0, 2, 0, 0,
                       holds ? nullptr : &metered));
-    code.insert(code.end(), {load(kSlotOutport, 3), output(), load(kSlotOutport, 2), output()});
+    for (const Instr& i : {load(kSlotOutport, 3), output(), load(kSlotOutport, 2), output()}) {
+        code.push_back(i);
+    }
     const uint32_t flow = net.world.rule(net.ls, kIngress, 0, {}, code);
     net.world.rule(net.ls, kEgress, 0, {}, {output()});
     net.lab.publish(net.world);
