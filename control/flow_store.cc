@@ -2,20 +2,39 @@
 #include "control/flow_store.h"
 
 #include <algorithm>
-#include <tuple>
 
 namespace sluice {
 namespace {
 
-template <typename Index>
-void note(Index* index, const std::vector<std::string>& names, unsigned side, unsigned table) {
-    for (const std::string& name : names) {
-        (*index)[name].set(side, table);
-    }
+using compile::Flow;
+
+uint16_t place_of(const Flow& flow) {
+    return static_cast<uint16_t>(flow.side << 8 | flow.table);
+}
+
+bool comes_first(const Flow* a, const Flow* b) {
+    return a->priority != b->priority ? a->priority > b->priority : a->uuid < b->uuid;
 }
 
 bool contains(const std::vector<Uuid>& list, const Uuid& uuid) {
     return std::find(list.begin(), list.end(), uuid) != list.end();
+}
+
+compile::FlowList with(const compile::FlowList& list, const Flow* flow) {
+    auto next = std::make_shared<std::vector<const Flow*>>();
+    next->reserve((list ? list->size() : 0) + 1);
+    if (list) {
+        next->assign(list->begin(), list->end());
+    }
+    next->insert(std::upper_bound(next->begin(), next->end(), flow, comes_first), flow);
+    return next;
+}
+
+/// Null when nothing is left.
+compile::FlowList without(const compile::FlowList& list, const Flow* flow) {
+    auto next = std::make_shared<std::vector<const Flow*>>(*list);
+    std::erase(*next, flow);
+    return next->empty() ? nullptr : next;
 }
 
 /// Rows that differ only in which datapaths they serve compile to the same.
@@ -28,19 +47,24 @@ bool says_the_same(const sb::LogicalFlow& a, const sb::LogicalFlow& b) {
 
 }  // namespace
 
+/// The flow looks at texts of the row that the entry has.
+void FlowStore::view_texts(Entry* entry) {
+    entry->flow.stage_name = entry->row->stage_name;
+    entry->flow.controller_meter = entry->row->controller_meter;
+}
+
 std::shared_ptr<FlowStore::Entry> FlowStore::make_entry(
     const std::shared_ptr<const sb::LogicalFlow>& row) {
     auto entry = std::make_shared<Entry>();
     entry->row = row;
-    compile::Flow& flow = entry->flow;
+    Flow& flow = entry->flow;
     flow.uuid = row->uuid;
     flow.side = row->egress ? kEgress : kIngress;
     flow.table = row->table;
     flow.priority = row->priority;
     flow.match = row->match;
     flow.actions = row->actions;
-    flow.stage_name = row->stage_name;
-    flow.controller_meter = row->controller_meter;
+    view_texts(entry.get());
     flow.by_connection = row->by_connection;
     auto info = std::make_shared<FlowInfo>();
     info->uuid = row->uuid;
@@ -51,22 +75,15 @@ std::shared_ptr<FlowStore::Entry> FlowStore::make_entry(
     info->match = row->match;
     info->actions = row->actions;
     if (free_.empty()) {
-        flow.id = static_cast<uint32_t>(infos_.size());
-        infos_.push_back(nullptr);
+        flow.id = infos_.add();
     } else {
         flow.id = free_.back().id;
         info->base_packets = free_.back().packets;
         info->base_bytes = free_.back().bytes;
         free_.pop_back();
     }
-    set_info(flow.id, std::move(info));
-    entry->references = compiler_->references(flow);
+    infos_.set(flow.id, std::move(info));
     return entry;
-}
-
-void FlowStore::set_info(uint32_t id, std::shared_ptr<const FlowInfo> info) {
-    infos_[id] = std::move(info);
-    published_.reset();
 }
 
 std::shared_ptr<FlowStore::Entry> FlowStore::acquire(const Uuid& flow) {
@@ -77,6 +94,7 @@ std::shared_ptr<FlowStore::Entry> FlowStore::acquire(const Uuid& flow) {
         slot = make_entry(row);
     }
     slot->row = row;
+    view_texts(slot.get());
     ++slot->users;
     return slot;
 }
@@ -86,61 +104,118 @@ void FlowStore::release(const std::shared_ptr<Entry>& entry) {
         return;
     }
     retired_.push_back(entry->flow.id);
-    set_info(entry->flow.id, nullptr);
+    infos_.set(entry->flow.id, nullptr);
     const auto it = entries_.find(entry->flow.uuid);
     if (it != entries_.end() && it->second == entry) {
         entries_.erase(it);
     }
 }
 
-bool FlowStore::belongs(const sb::LogicalFlow& row, const Uuid& datapath) const {
-    if (row.table >= limits::kMaxTables) {
-        return false;
-    }
-    if (row.datapath == datapath) {
-        return true;
-    }
-    const sb::DpGroup* group = mirror_->dp_groups.find(row.dp_group);
-    return group && contains(group->datapaths, datapath);
+const sb::LogicalFlow* FlowStore::wanted(const Uuid& flow, const Uuid& source) const {
+    const sb::LogicalFlow* row = mirror_->flows.find(flow);
+    return row && row->table < limits::kMaxTables &&
+                   (row->datapath == source || row->dp_group == source)
+               ? row
+               : nullptr;
 }
 
-void FlowStore::add(PerDatapath* datapath, const Uuid& flow, TableBits* dirty) {
-    const auto entry = acquire(flow);
-    datapath->flows[flow] = entry;
-    const unsigned side = entry->flow.side;
-    const unsigned table = entry->flow.table;
-    dirty->set(side, table);
-    const compile::References& refs = entry->references;
-    note(&datapath->names[size_t(NameKind::kPort)], refs.ports, side, table);
-    note(&datapath->names[size_t(NameKind::kAddressSet)], refs.address_sets, side, table);
-    note(&datapath->names[size_t(NameKind::kPortGroup)], refs.port_groups, side, table);
-    note(&datapath->names[size_t(NameKind::kResident)], refs.resident_ports, side, table);
-    note(&datapath->names[size_t(NameKind::kTemplateVar)], refs.template_vars, side, table);
+void FlowStore::note_names(const Source* source, const Entry& entry, bool add) {
+    const compile::References& refs = compiler_->references(entry.flow);
+    const Place place = place_of(entry.flow);
+    const std::pair<NameKind, const std::vector<std::string>*> lists[] = {
+        {NameKind::kPort, &refs.ports},
+        {NameKind::kAddressSet, &refs.address_sets},
+        {NameKind::kPortGroup, &refs.port_groups},
+        {NameKind::kResident, &refs.resident_ports},
+        {NameKind::kTemplateVar, &refs.template_vars}};
+    for (const auto& [kind, list] : lists) {
+        NameIndex& index = names_[size_t(kind)];
+        for (const std::string& name : *list) {
+            std::vector<Mention>& mentions = index[name];
+            auto at = std::find_if(mentions.begin(), mentions.end(),
+                                   [&](const Mention& m) { return m.source == source; });
+            at = at == mentions.end() ? mentions.insert(at, Mention{source, {}}) : at;
+            auto& places = at->places;
+            auto count = std::find_if(places.begin(), places.end(),
+                                      [&](const auto& p) { return p.first == place; });
+            count = count == places.end() ? places.insert(count, {place, 0}) : count;
+            count->second = add ? count->second + 1 : std::max(count->second, 1u) - 1;
+            if (count->second == 0) {
+                places.erase(count);
+            }
+            if (places.empty()) {
+                mentions.erase(at);
+            }
+            if (mentions.empty()) {
+                index.erase(name);
+            }
+        }
+    }
 }
 
-void FlowStore::remove(PerDatapath* datapath, const Uuid& flow, TableBits* dirty) {
-    const auto it = datapath->flows.find(flow);
-    if (it == datapath->flows.end()) {
+/// A source that comes into use takes all of its flows at once.
+void FlowStore::fill(Source* source, const Uuid& uuid) {
+    std::map<Place, std::vector<const Flow*>> lists;
+    for (const sb::UuidSet* flows : {&mirror_->flows_of(uuid), &mirror_->flows_of_group(uuid)}) {
+        for (const Uuid& flow : *flows) {
+            if (!wanted(flow, uuid) || source->flows.contains(flow)) {
+                continue;
+            }
+            const auto entry = acquire(flow);
+            source->flows.emplace(flow, entry);
+            lists[place_of(entry->flow)].push_back(&entry->flow);
+            note_names(source, *entry, true);
+        }
+    }
+    for (auto& [place, list] : lists) {
+        std::sort(list.begin(), list.end(), comes_first);
+        source->lists[place] = std::make_shared<const std::vector<const Flow*>>(std::move(list));
+    }
+}
+
+void FlowStore::join(const Uuid& datapath, const Uuid& uuid, TableBits* dirty) {
+    Source& source = sources_[uuid];
+    if (source.users.empty()) {
+        fill(&source, uuid);
+    }
+    source.users.push_back(datapath);
+    datapaths_[datapath].push_back(uuid);
+    for (const auto& [place, list] : source.lists) {
+        dirty->set(place >> 8, place & 0xff);
+    }
+}
+
+void FlowStore::leave(const Uuid& datapath, const Uuid& uuid, TableBits* dirty) {
+    const auto it = sources_.find(uuid);
+    if (it == sources_.end()) {
         return;
     }
-    dirty->set(it->second->flow.side, it->second->flow.table);
-    release(it->second);
-    datapath->flows.erase(it);
+    Source& source = it->second;
+    for (const auto& [place, list] : source.lists) {
+        dirty->set(place >> 8, place & 0xff);
+    }
+    std::erase(source.users, datapath);
+    std::erase(datapaths_[datapath], uuid);
+    if (source.users.empty()) {
+        for (const auto& [flow, entry] : source.flows) {
+            note_names(&source, *entry, false);
+            release(entry);
+        }
+        sources_.erase(it);
+    }
+    if (sources_.empty()) {
+        names_ = {};  // whoever parsed what was counted, nothing is mentioned now
+    }
 }
 
 void FlowStore::add_datapath(const Uuid& datapath) {
-    PerDatapath& slot = datapaths_[datapath];
+    if (datapaths_.contains(datapath)) {
+        return;
+    }
     TableBits ignored;
-    const auto add_all = [&](const sb::UuidSet& flows) {
-        for (const Uuid& flow : flows) {
-            if (!slot.flows.contains(flow) && belongs(*mirror_->flows.find(flow), datapath)) {
-                add(&slot, flow, &ignored);
-            }
-        }
-    };
-    add_all(mirror_->flows_of(datapath));
+    join(datapath, datapath, &ignored);
     for (const Uuid& group : mirror_->groups_with(datapath)) {
-        add_all(mirror_->flows_of_group(group));
+        join(datapath, group, &ignored);
     }
 }
 
@@ -149,115 +224,194 @@ void FlowStore::remove_datapath(const Uuid& datapath) {
     if (it == datapaths_.end()) {
         return;
     }
-    for (const auto& [uuid, entry] : it->second.flows) {
-        release(entry);
+    TableBits ignored;
+    const std::vector<Uuid> sources = it->second;
+    for (const Uuid& source : sources) {
+        leave(datapath, source, &ignored);
     }
-    datapaths_.erase(it);
+    datapaths_.erase(datapath);
 }
 
-void FlowStore::touch_row(const sb::LogicalFlow* row,
-                          std::unordered_map<Uuid, sb::UuidSet>* touched) const {
-    if (!row) {
-        return;
-    }
-    const auto touch = [&](const Uuid& datapath) {
-        if (datapaths_.contains(datapath)) {
-            (*touched)[datapath].insert(row->uuid);
+/// Brings what the source has of these flows to what the database says.
+void FlowStore::sync(Source* source, const Uuid& uuid, const sb::UuidSet& flows, TableBits* dirty) {
+    for (const Uuid& flow : flows) {
+        const sb::LogicalFlow* row = wanted(flow, uuid);
+        const auto had = source->flows.find(flow);
+        if (had != source->flows.end() && row && says_the_same(*had->second->row, *row)) {
+            had->second->row = mirror_->flows.rows().at(flow);
+            view_texts(had->second.get());
+            continue;
         }
-    };
-    touch(row->datapath);
-    if (row->dp_group.is_zero()) {
-        return;
-    }
-    const auto touch_members = [&](const sb::DpGroup* group) {
-        for (const Uuid& datapath : group ? group->datapaths : std::vector<Uuid>()) {
-            touch(datapath);
+        if (had != source->flows.end()) {
+            const std::shared_ptr<Entry> entry = had->second;
+            const Place place = place_of(entry->flow);
+            compile::FlowList& list = source->lists[place];
+            list = without(list, &entry->flow);
+            if (!list) {
+                source->lists.erase(place);
+            }
+            source->flows.erase(had);
+            note_names(source, *entry, false);
+            dirty->set(entry->flow.side, entry->flow.table);
+            release(entry);
         }
-    };
-    touch_members(mirror_->dp_groups.find(row->dp_group));
-    const auto change = mirror_->dp_groups.changes().find(row->dp_group);
-    if (change != mirror_->dp_groups.changes().end()) {
-        touch_members(change->second.before.get());
+        if (row) {
+            const auto entry = acquire(flow);
+            source->flows.emplace(flow, entry);
+            compile::FlowList& list = source->lists[place_of(entry->flow)];
+            list = with(list, &entry->flow);
+            note_names(source, *entry, true);
+            dirty->set(entry->flow.side, entry->flow.table);
+        }
     }
 }
 
-std::unordered_map<Uuid, TableBits> FlowStore::update() {
-    std::unordered_map<Uuid, sb::UuidSet> touched;
-    for (const auto& [uuid, change] : mirror_->flows.changes()) {
-        touch_row(change.before.get(), &touched);
-        touch_row(change.after.get(), &touched);
-    }
-    for (const auto& [uuid, change] : mirror_->dp_groups.changes()) {
+/// Datapaths that came into a group or left it.
+void FlowStore::update_groups(std::unordered_map<Uuid, TableBits>* dirty) {
+    for (const auto& [group, change] : mirror_->dp_groups.changes()) {
         for (const auto* row : {change.before.get(), change.after.get()}) {
             for (const Uuid& datapath : row ? row->datapaths : std::vector<Uuid>()) {
-                const auto* other =
-                    row == change.before.get() ? change.after.get() : change.before.get();
-                if (datapaths_.contains(datapath) &&
-                    !(other && contains(other->datapaths, datapath))) {
-                    const sb::UuidSet& flows = mirror_->flows_of_group(uuid);
-                    touched[datapath].insert(flows.begin(), flows.end());
+                const auto it = datapaths_.find(datapath);
+                if (it == datapaths_.end()) {
+                    continue;
+                }
+                const bool was_in = contains(it->second, group);
+                const bool is_in = mirror_->groups_with(datapath).contains(group);
+                TableBits bits;
+                if (is_in && !was_in) {
+                    join(datapath, group, &bits);
+                } else if (was_in && !is_in) {
+                    leave(datapath, group, &bits);
+                }
+                if (bits.any()) {
+                    (*dirty)[datapath] |= bits;
                 }
             }
         }
     }
+}
+
+std::unordered_map<Uuid, TableBits> FlowStore::update() {
     std::unordered_map<Uuid, TableBits> dirty;
-    for (const auto& [datapath, flows] : touched) {
-        PerDatapath& slot = datapaths_[datapath];
-        TableBits bits;
-        for (const Uuid& flow : flows) {
-            const auto row = mirror_->flows.rows().find(flow);
-            const bool wanted =
-                row != mirror_->flows.rows().end() && belongs(*row->second, datapath);
-            const auto had = slot.flows.find(flow);
-            if (had != slot.flows.end() && wanted &&
-                says_the_same(*had->second->row, *row->second)) {
-                had->second->row = row->second;
-                continue;
-            }
-            remove(&slot, flow, &bits);
-            if (wanted) {
-                add(&slot, flow, &bits);
+    update_groups(&dirty);
+    std::unordered_map<Uuid, sb::UuidSet> touched;
+    for (const auto& [uuid, change] : mirror_->flows.changes()) {
+        for (const auto* row : {change.before.get(), change.after.get()}) {
+            for (const Uuid& source :
+                 row ? std::array{row->datapath, row->dp_group} : std::array<Uuid, 2>()) {
+                if (sources_.contains(source)) {
+                    touched[source].insert(uuid);
+                }
             }
         }
+    }
+    for (const auto& [uuid, flows] : touched) {
+        Source& source = sources_.at(uuid);
+        TableBits bits;
+        sync(&source, uuid, flows, &bits);
         if (bits.any()) {
-            dirty[datapath] = bits;
+            for (const Uuid& datapath : source.users) {
+                dirty[datapath] |= bits;
+            }
         }
     }
     return dirty;
 }
 
-std::vector<const compile::Flow*> FlowStore::flows_of(const Uuid& datapath) const {
-    std::vector<const compile::Flow*> list;
+compile::FlowList FlowStore::flows_of(const Uuid& datapath, unsigned side, unsigned table) const {
     const auto it = datapaths_.find(datapath);
     if (it == datapaths_.end()) {
-        return list;
+        return nullptr;
     }
-    list.reserve(it->second.flows.size());
-    for (const auto& [uuid, entry] : it->second.flows) {
-        list.push_back(&entry->flow);
+    const auto place = static_cast<Place>(side << 8 | table);
+    std::vector<compile::FlowList> parts;
+    for (const Uuid& uuid : it->second) {
+        const auto& lists = sources_.at(uuid).lists;
+        if (const auto list = lists.find(place); list != lists.end()) {
+            parts.push_back(list->second);
+        }
     }
-    std::sort(list.begin(), list.end(), [](const compile::Flow* a, const compile::Flow* b) {
-        return std::tuple(a->side, a->table, 65535 - a->priority, a->uuid) <
-               std::tuple(b->side, b->table, 65535 - b->priority, b->uuid);
-    });
-    return list;
+    if (parts.size() < 2) {
+        return parts.empty() ? nullptr : parts.front();
+    }
+    std::vector<const void*> key;
+    for (const compile::FlowList& part : parts) {
+        key.push_back(part.get());
+    }
+    std::sort(key.begin(), key.end());
+    std::weak_ptr<const Merged>& known = merged_[key];
+    std::shared_ptr<const Merged> merged = known.lock();
+    if (!merged) {
+        auto fresh = std::make_shared<Merged>();
+        for (const compile::FlowList& part : parts) {
+            const auto middle = static_cast<ptrdiff_t>(fresh->flows.size());
+            fresh->flows.insert(fresh->flows.end(), part->begin(), part->end());
+            std::inplace_merge(fresh->flows.begin(), fresh->flows.begin() + middle,
+                               fresh->flows.end(), comes_first);
+        }
+        // A row may name both the datapath and a group that it is in.
+        auto& all = fresh->flows;
+        all.erase(std::unique(all.begin(), all.end()), all.end());
+        fresh->parts = std::move(parts);
+        merged = std::move(fresh);
+        known = merged;
+        if (merged_.size() >= sweep_merged_at_) {
+            std::erase_if(merged_, [](const auto& item) { return item.second.expired(); });
+            sweep_merged_at_ = std::max<size_t>(2 * merged_.size(), 1024);
+        }
+    }
+    return {merged, &merged->flows};
+}
+
+std::vector<const Flow*> FlowStore::flows_of(const Uuid& datapath) const {
+    std::vector<const Flow*> all;
+    for (unsigned side = 0; side < 2; ++side) {
+        for (unsigned table = 0; table < limits::kMaxTables; ++table) {
+            if (const compile::FlowList list = flows_of(datapath, side, table)) {
+                all.insert(all.end(), list->begin(), list->end());
+            }
+        }
+    }
+    return all;
 }
 
 TableBits FlowStore::mentions(const Uuid& datapath, NameKind kind, const std::string& name) const {
-    const auto it = datapaths_.find(datapath);
-    if (it == datapaths_.end()) {
-        return {};
-    }
-    const auto& index = it->second.names[static_cast<size_t>(kind)];
+    TableBits bits;
+    const NameIndex& index = names_[static_cast<size_t>(kind)];
     const auto entry = index.find(name);
-    return entry == index.end() ? TableBits{} : entry->second;
+    if (entry != index.end()) {
+        for (const Mention& mention : entry->second) {
+            if (contains(mention.source->users, datapath)) {
+                for (const auto& [place, count] : mention.places) {
+                    bits.set(place >> 8, place & 0xff);
+                }
+            }
+        }
+    }
+    return bits;
 }
 
-FlowStore::FlowList FlowStore::list() {
-    if (!published_) {
-        published_ = std::make_shared<const std::vector<std::shared_ptr<const FlowInfo>>>(infos_);
+void FlowStore::for_each_mention(
+    NameKind kind, const std::string& name,
+    const std::function<void(const Uuid&, const TableBits&)>& f) const {
+    const NameIndex& index = names_[static_cast<size_t>(kind)];
+    const auto entry = index.find(name);
+    if (entry == index.end()) {
+        return;
     }
-    return published_;
+    for (const Mention& mention : entry->second) {
+        TableBits bits;
+        for (const auto& [place, count] : mention.places) {
+            bits.set(place >> 8, place & 0xff);
+        }
+        for (const Uuid& datapath : mention.source->users) {
+            f(datapath, bits);
+        }
+    }
+}
+
+FlowInfos FlowStore::list() {
+    return infos_.list();
 }
 
 std::vector<uint32_t> FlowStore::take_retired() {

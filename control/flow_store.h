@@ -1,24 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 // FlowStore: the logical flows of the local datapaths, their dense ids, and which names they use.
 //
-// A Logical_Flow row may stand for one datapath or a group of them; the store keeps one object
-// per row however many datapaths it serves, and per datapath the set of its flows and an index
-// from names (ports, sets, groups ...) to the tables that mention them.
-// Ids. A row has an id while any local datapath uses it. Ids let go are retired: the owner hands
-// them back by recycle() when no worker can count under them any more, with what was counted so
-// far, which becomes the base of the next flow.
-// Threads: control.
+// What. A Logical_Flow row stands for one datapath or for a group of them. The store keeps flows by
+// that *source*: each source in use has its flows sorted by logical table, once, however many
+// datapaths it serves. A datapath's flows of a table are those of its sources, one after the other
+// in priority order; datapaths with the same sources get the very same list, which is what lets the
+// compiler share its work (compile.h). Lists are immutable: who changes one makes another.
+// An index from names (ports, sets, groups ...) to the sources and tables that mention them says
+// what to compile when a name changes its meaning.
+// Costs. A change of one row costs what its list is long (a copy of pointers), whatever else there
+// is. Ids. A row has an id while any local datapath uses it. Ids let go are retired: the owner
+// hands them back by recycle() when no worker can count under them any more, with what was counted
+// so far, which becomes the base of the next flow. Threads: control.
 #pragma once
 
 #include <array>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "control/compile/compile.h"
+#include "control/flow_infos.h"
 #include "control/sb/mirror.h"
 
 namespace sluice {
@@ -39,8 +45,6 @@ enum class NameKind : uint8_t { kPort, kAddressSet, kPortGroup, kResident, kTemp
 
 class FlowStore {
 public:
-    using FlowList = std::shared_ptr<const std::vector<std::shared_ptr<const FlowInfo>>>;
-
     FlowStore(const sb::Mirror* mirror, compile::Compiler* compiler)
         : mirror_(mirror), compiler_(compiler) {}
 
@@ -50,13 +54,18 @@ public:
     /// flows, by datapath.
     std::unordered_map<Uuid, TableBits> update();
 
-    /// All flows, in an order that depends on their contents alone.
+    /// One logical table of a datapath; null: no flows.
+    compile::FlowList flows_of(const Uuid& datapath, unsigned side, unsigned table) const;
+    /// All flows, table by table.
     std::vector<const compile::Flow*> flows_of(const Uuid& datapath) const;
     /// Tables that (may) mention a name.
     TableBits mentions(const Uuid& datapath, NameKind kind, const std::string& name) const;
+    /// The same for all datapaths that do, each at least once.
+    void for_each_mention(NameKind kind, const std::string& name,
+                          const std::function<void(const Uuid&, const TableBits&)>& f) const;
 
     /// For the pipeline; a new object only when something changed.
-    FlowList list();
+    FlowInfos list();
     uint32_t id_limit() const { return static_cast<uint32_t>(infos_.size()); }
     size_t size() const { return entries_.size(); }
 
@@ -68,35 +77,54 @@ private:
     struct Entry {
         std::shared_ptr<const sb::LogicalFlow> row;
         compile::Flow flow;
-        compile::References references;
-        uint32_t users = 0;
+        uint32_t users = 0;  ///< sources
     };
-    struct PerDatapath {
+    using Place = uint16_t;  ///< side << 8 | table
+    /// What says which flows: a datapath, or a datapath group.
+    struct Source {
+        std::vector<Uuid> users;  ///< local datapaths
         std::unordered_map<Uuid, std::shared_ptr<Entry>> flows;
-        std::array<std::unordered_map<std::string, TableBits>, size_t(NameKind::kCount)> names;
+        std::map<Place, compile::FlowList> lists;
     };
+    /// Where the flows of one source mention a name, and how many do.
+    struct Mention {
+        const Source* source;
+        std::vector<std::pair<Place, uint32_t>> places;
+    };
+    /// Flows of several sources in one list. Keeps them, so that their addresses mean them.
+    struct Merged {
+        std::vector<compile::FlowList> parts;
+        std::vector<const compile::Flow*> flows;
+    };
+    using NameIndex = std::unordered_map<std::string, std::vector<Mention>>;
     struct Base {
         uint32_t id;
         uint64_t packets;
         uint64_t bytes;
     };
 
+    static void view_texts(Entry* entry);
     std::shared_ptr<Entry> acquire(const Uuid& flow);
     void release(const std::shared_ptr<Entry>& entry);
     std::shared_ptr<Entry> make_entry(const std::shared_ptr<const sb::LogicalFlow>& row);
-    bool belongs(const sb::LogicalFlow& row, const Uuid& datapath) const;
-    void add(PerDatapath* datapath, const Uuid& flow, TableBits* dirty);
-    void remove(PerDatapath* datapath, const Uuid& flow, TableBits* dirty);
-    void touch_row(const sb::LogicalFlow* row,
-                   std::unordered_map<Uuid, sb::UuidSet>* touched) const;
-    void set_info(uint32_t id, std::shared_ptr<const FlowInfo> info);
+    /// Whether the row is in the database as a flow of this source.
+    const sb::LogicalFlow* wanted(const Uuid& flow, const Uuid& source) const;
+    void join(const Uuid& datapath, const Uuid& source, TableBits* dirty);
+    void leave(const Uuid& datapath, const Uuid& source, TableBits* dirty);
+    void fill(Source* source, const Uuid& uuid);
+    void sync(Source* source, const Uuid& uuid, const sb::UuidSet& flows, TableBits* dirty);
+    void note_names(const Source* source, const Entry& entry, bool add);
+    void update_groups(std::unordered_map<Uuid, TableBits>* dirty);
 
     const sb::Mirror* mirror_;
     compile::Compiler* compiler_;
-    std::unordered_map<Uuid, PerDatapath> datapaths_;
+    std::unordered_map<Uuid, std::vector<Uuid>> datapaths_;  ///< to its sources
+    std::unordered_map<Uuid, Source> sources_;
     std::unordered_map<Uuid, std::shared_ptr<Entry>> entries_;
-    std::vector<std::shared_ptr<const FlowInfo>> infos_;  ///< by id
-    FlowList published_;
+    std::array<NameIndex, size_t(NameKind::kCount)> names_;
+    mutable std::map<std::vector<const void*>, std::weak_ptr<const Merged>> merged_;
+    mutable size_t sweep_merged_at_ = 1024;
+    FlowInfoTable infos_;  ///< by id
     std::vector<Base> free_;
     std::vector<uint32_t> retired_;
 };

@@ -14,12 +14,13 @@ PipelineBuilder::PipelineBuilder(const sb::Mirror* mirror, physical::UnderlayMod
 PipelineBuilder::~PipelineBuilder() = default;
 
 physical::View PipelineBuilder::view(const BuildInputs& inputs) const {
-    return {*mirror_, inputs.attachments, plan_, inputs.identity, tunnels_, index_, zones_,
-            &mirrors_};
+    return {*mirror_, inputs.attachments, plan_, inputs.identity, tunnels_, index_,
+            zones_,   &mirrors_};
 }
 
 std::unique_ptr<const Pipeline> PipelineBuilder::update(const BuildInputs& inputs) {
     ++sequence_;
+    ++round_;
     choose_dialect();
     plan_round(inputs);
     const physical::View now = view(inputs);
@@ -90,6 +91,8 @@ void PipelineBuilder::plan_round(const BuildInputs& inputs) {
     // Flows first: a datapath that comes takes all of its flows below.
     const auto dirty_flows = flows_.update();
     update_local_datapaths(inputs);
+    hairpins_.start_round(is_fresh_ || !mirror_->template_vars.changes().empty() ||
+                          inputs.identity.name != inputs_.identity.name);
     update_zones(inputs);
     update_backends(inputs);
     for (const auto& [datapath, bits] : dirty_flows) {
@@ -162,17 +165,36 @@ void PipelineBuilder::update_local_datapaths(const BuildInputs& inputs) {
     local_ = std::move(now);
 }
 
+namespace {
+
+class StoredFlows final : public compile::FlowTables {
+public:
+    StoredFlows(const FlowStore& store, const Uuid& datapath)
+        : store_(store), datapath_(datapath) {}
+    compile::FlowList flows(unsigned side, unsigned table) const override {
+        return store_.flows_of(datapath_, side, table);
+    }
+
+private:
+    const FlowStore& store_;
+    const Uuid& datapath_;
+};
+
+}  // namespace
+
 void PipelineBuilder::compile_dirty(const physical::View& now) {
     for (auto& [datapath, local] : locals_) {
         if (local.compiled && !local.dirty_tables.any() && !local.is_security_new) {
             continue;
         }
         local.is_security_new = false;
-        const physical::DatapathNames names(now, datapath, local.signature);
+        const physical::DatapathNames names(now, datapath, local.signature, local.is_secured);
+        const StoredFlows flows(flows_, datapath);
         compile::DatapathInput input;
         input.is_switch = local.row->is_switch();
         input.names = &names;
-        input.flows = flows_.flows_of(datapath);
+        input.tables = &flows;
+        input.round = round_;
         input.previous = local.compiled.get();
         input.dirty_tables = local.dirty_tables.bits;
         compile::PassListener* listener = datapath == listened_ ? listener_ : nullptr;
@@ -232,9 +254,8 @@ void PipelineBuilder::rebuild_physical(const physical::View& now, const Uuid& da
         take(&local->neighbors, physical::build_neighbors(now, datapath));
     }
     if (local->is_dirty_hairpins) {
-        auto next = physical::build_hairpins(now, datapath, local->hairpins.get());
-        if ((next == nullptr) != (local->hairpins == nullptr) ||
-            (next && !physical::equal(*local->hairpins, *next))) {
+        auto next = hairpins_.build(now, datapath, local->hairpins);
+        if (next != local->hairpins) {
             local->hairpins = std::move(next);
             local->is_changed = true;
         }

@@ -140,6 +140,7 @@ private:
     chassis::BindingPlan plan_;
     chassis::CtZones zones_;
     physical::BackendWatch backends_;
+    physical::HairpinTables hairpins_;
     BuildInputs inputs_;  ///< of the last update
     std::set<Uuid> local_;
     std::map<Uuid, Local> locals_;

@@ -185,21 +185,32 @@ void PipelineBuilder::mark_balancers(const BuildInputs& inputs) {
     }
     if (is_every || inputs.identity.name != inputs_.identity.name) {
         for (auto& [datapath, local] : locals_) {
-            local.is_dirty_hairpins |= local.hairpins || !mirror_->balancers_of(datapath).empty();
+            local.is_dirty_hairpins |=
+                local.hairpins || !mirror_->balancer_sources(datapath).empty();
         }
     }
 }
 
 void PipelineBuilder::mark_name(NameKind kind, const std::string& name) {
-    for (auto& [datapath, local] : locals_) {
-        local.dirty_tables |= flows_.mentions(datapath, kind, name);
-    }
+    flows_.for_each_mention(kind, name, [&](const Uuid& datapath, const TableBits& bits) {
+        if (const auto it = locals_.find(datapath); it != locals_.end()) {
+            it->second.dirty_tables |= bits;
+        }
+    });
 }
 
+/// The row is the group's for one datapath, or (an older northd) for all.
 void PipelineBuilder::mark_port_group(const physical::View& now, const std::string& row_name) {
-    for (auto& [datapath, local] : locals_) {
-        const std::string name = physical::group_name_in(now, datapath, row_name);
-        local.dirty_tables |= flows_.mentions(datapath, NameKind::kPortGroup, name);
+    const auto key = physical::datapath_key_of_group(row_name);
+    if (!key) {
+        mark_name(NameKind::kPortGroup, row_name);
+        return;
+    }
+    const sb::DatapathBinding* row = mirror_->datapath_by_key(*key);
+    const auto it = row ? locals_.find(row->uuid) : locals_.end();
+    if (it != locals_.end()) {
+        it->second.dirty_tables |= flows_.mentions(
+            row->uuid, NameKind::kPortGroup, physical::group_name_in(now, row->uuid, row_name));
     }
 }
 

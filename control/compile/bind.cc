@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/compile/bind.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "lib/net/addr.h"
@@ -111,9 +112,25 @@ bool Binder::is_resident(std::string_view port) {
 
 lang::Parsed<ValueSetPtr> Binder::address_set(const lang::AddressSetName& name, unsigned bits) {
     uses_names_ = true;
-    const auto known = address_sets_.find(std::make_pair(name.name, bits));
-    if (known != address_sets_.end()) {
-        return known->second;
+    auto& known = address_sets_[name.name];
+    for (const auto& [width, values] : known) {
+        if (width == bits) {
+            return values;
+        }
+    }
+    lang::Parsed<ValueSetPtr> read = read_set(name, bits);
+    if (read) {
+        known.emplace_back(bits, *read);
+    }
+    return read;
+}
+
+lang::Parsed<ValueSetPtr> Binder::read_set(const lang::AddressSetName& name, unsigned bits) {
+    std::vector<AddressSetCache::Entry>& cached = cache_.entries[name.name];
+    const auto entry =
+        std::find_if(cached.begin(), cached.end(), [&](const auto& e) { return e.bits == bits; });
+    if (entry != cached.end() && round_ != 0 && entry->round == round_) {
+        return entry->values;
     }
     const std::vector<std::string>* members = names_->address_set(name.name);
     if (members == nullptr) {
@@ -121,10 +138,9 @@ lang::Parsed<ValueSetPtr> Binder::address_set(const lang::AddressSetName& name, 
             "unknown address set $" + name.name + "; the flow takes effect when it exists",
             name.span};
     }
-    const auto cached = cache_.entries.find(std::make_pair(name.name, bits));
-    if (cached != cache_.entries.end() && cached->second.members == *members) {
-        address_sets_.emplace(std::make_pair(name.name, bits), cached->second.values);
-        return cached->second.values;
+    if (entry != cached.end() && entry->members == *members) {
+        entry->round = round_;
+        return entry->values;
     }
     std::vector<ValueRange> ranges;
     for (const std::string& member : *members) {
@@ -141,8 +157,11 @@ lang::Parsed<ValueSetPtr> Binder::address_set(const lang::AddressSetName& name, 
         }
     }
     ValueSetPtr set = std::make_shared<ValueSet>(std::move(ranges));
-    address_sets_.emplace(std::make_pair(name.name, bits), set);
-    cache_.entries[std::make_pair(name.name, bits)] = {*members, set};
+    if (entry != cached.end()) {
+        *entry = {bits, *members, set, round_};
+    } else {
+        cached.push_back({bits, *members, set, round_});
+    }
     return set;
 }
 

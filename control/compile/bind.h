@@ -8,12 +8,12 @@
 // unknown address set or port group is an error, and the flow waits until it exists.
 #pragma once
 
-#include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "control/compile/ast.h"
 #include "control/compile/compile.h"
@@ -26,15 +26,19 @@ namespace sluice::compile {
 /// members changed, and equal uses share one ValueSet.
 struct AddressSetCache {
     struct Entry {
+        unsigned bits;
         std::vector<std::string> members;
         ValueSetPtr values;
+        uint64_t round;  ///< in which they were compared last
     };
-    std::map<std::pair<std::string, unsigned>, Entry, std::less<>> entries;
+    std::unordered_map<std::string, std::vector<Entry>> entries;
 };
 
 class Binder {
 public:
-    Binder(const Names* names, AddressSetCache* cache) : names_(names), cache_(*cache) {}
+    /// `round`: see DatapathInput::round.
+    Binder(const Names* names, AddressSetCache* cache, uint64_t round = 0)
+        : names_(names), cache_(*cache), round_(round) {}
 
     std::optional<uint32_t> port_key(std::string_view name);
     bool is_resident(std::string_view port);
@@ -46,11 +50,14 @@ public:
     bool uses_names() const { return uses_names_; }
 
 private:
+    lang::Parsed<ValueSetPtr> read_set(const lang::AddressSetName& name, unsigned bits);
+
     const Names* names_;
     AddressSetCache& cache_;
+    const uint64_t round_;
     bool uses_names_ = false;
-    std::map<std::pair<std::string, unsigned>, ValueSetPtr, std::less<>> address_sets_;
-    std::map<std::string, ValueSetPtr, std::less<>> port_groups_;
+    std::unordered_map<std::string, std::vector<std::pair<unsigned, ValueSetPtr>>> address_sets_;
+    std::unordered_map<std::string, ValueSetPtr> port_groups_;
 };
 
 /// One element of an Address_Set: an IPv4 or IPv6 address, prefix or address/mask, a MAC, or a

@@ -51,15 +51,12 @@ void add_code(const Code& code, ContentHash* hash) {
 ContentHash content_of(const std::vector<LiveRow>& rows, const std::vector<BoundFlow>& flows) {
     ContentHash hash;
     for (const LiveRow& live : rows) {
-        hash.add(live.row.conds.size());
-        for (const Cond& cond : live.row.conds) {
+        hash.add(live.conds.size());
+        for (const LiveCond& cond : live.conds) {
             hash.add(static_cast<uint64_t>(cond.slice.id) << 32 | cond.slice.ofs << 16 |
                      cond.slice.width);
             hash.add(cond.values->hash());
-            for (const ValueRange& r : cond.values->ranges()) {
-                hash.add(static_cast<uint64_t>(r.lo));
-                hash.add(static_cast<uint64_t>(r.hi));
-            }
+            hash.add(cond.values->second_hash());
         }
         hash.add(flows[live.flow].id);
         add_code(*flows[live.flow].code, &hash);
@@ -78,6 +75,7 @@ const char* side_name(unsigned side) {
 struct Compiler::Impl {
     lang::Dialect dialect = lang::Dialect::k2303;
     ParsedFlows parsed{lang::Dialect::k2303};
+    SharedBounds bounds;
     AddressSetCache address_sets;
     std::unordered_map<ContentHash, std::weak_ptr<const Table>, ContentHasher> tables;
 
@@ -89,9 +87,14 @@ struct Compiler::Impl {
         if (table == nullptr) {
             table = lower(rows, flows, hash.a);
             known = table;
+            if (tables.size() >= sweep_tables_at) {
+                std::erase_if(tables, [](const auto& item) { return item.second.expired(); });
+                sweep_tables_at = std::max<size_t>(2 * tables.size(), 4096);
+            }
         }
         return table;
     }
+    size_t sweep_tables_at = 4096;
 };
 
 namespace {
@@ -104,12 +107,13 @@ public:
           listener_(listener),
           port_security_(input.names->port_security_in_use()),
           memo_(std::make_shared<Memo>()) {
-        if (input.previous != nullptr && input.previous->memo != nullptr) {
+        // A listener hears everything, so everything is made anew for it.
+        if (listener == nullptr && input.previous != nullptr && input.previous->memo != nullptr) {
             previous_ = static_cast<const Memo*>(input.previous->memo.get());
         }
     }
 
-    void bind(ParsedFlows* parsed, AddressSetCache* sets);
+    void bind(ParsedFlows* parsed, AddressSetCache* sets, SharedBounds* bounds);
     void optimise();
     template <typename MakeTable>
     void lower_all(const MakeTable& make);
@@ -120,6 +124,10 @@ private:
         return previous_ == nullptr || (input_.dirty_tables[side] >> table & 1) != 0;
     }
     void visit(Place at);
+    std::shared_ptr<const FinishedTable> known_result(
+        Place at, const std::shared_ptr<const BoundTable>& bound, const Known& in) const;
+    template <typename MakeTable>
+    void finish(FinishedTable* fresh, const MakeTable& make) const;
     void enter(Place at, const Known& known);
     void explain(Place at, const FinishedTable& finished);
 
@@ -128,31 +136,117 @@ private:
     bool port_security_;
     const Memo* previous_ = nullptr;
     std::shared_ptr<Memo> memo_;
+    /// Those of memo_->finished that are not lowered yet.
+    std::array<std::array<std::shared_ptr<FinishedTable>, limits::kMaxTables>, 2> fresh_;
     std::array<std::array<std::optional<Known>, limits::kMaxTables>, 2> in_;
     std::set<Place> pending_;
     std::string optimise_text_;
     std::string lower_text_;
 };
 
-void DatapathCompile::bind(ParsedFlows* parsed, AddressSetCache* sets) {
-    std::array<std::array<std::vector<const Flow*>, limits::kMaxTables>, 2> flows;
-    for (const Flow* flow : input_.flows) {
-        if (flow->table < limits::kMaxTables) {
-            flows[flow->side][flow->table].push_back(flow);
+/// What rows look at, by the kind of packet they are for; a table has few kinds.
+class ReadsByKind {
+public:
+    SlotMask& of(const KindConds& kind) {
+        auto at = std::find_if(kinds_.rbegin(), kinds_.rend(),
+                               [&](const auto& known) { return known.first == kind; });
+        if (at == kinds_.rend()) {
+            kinds_.emplace_back(kind, SlotMask());
+            at = kinds_.rbegin();
+        }
+        return at->second;
+    }
+    void put(ClassReads* out) const {
+        for (const auto& [kind, reads] : kinds_) {
+            const unsigned classes = classes_of(kind);
+            for (unsigned i = 0; i < kPacketClasses; ++i) {
+                if (classes >> i & 1) {
+                    (*out)[i] |= reads;
+                }
+            }
         }
     }
-    FlowBinding binding(parsed, sets, input_.names, listener_);
+
+private:
+    std::vector<std::pair<KindConds, SlotMask>> kinds_;
+};
+
+/// The flows of a datapath that were given in one list.
+class SortedFlows final : public FlowTables {
+public:
+    explicit SortedFlows(const std::vector<const Flow*>& all) {
+        std::array<std::array<std::vector<const Flow*>, limits::kMaxTables>, 2> flows;
+        for (const Flow* flow : all) {
+            if (flow->table < limits::kMaxTables) {
+                flows[flow->side][flow->table].push_back(flow);
+            }
+        }
+        for (unsigned side = 0; side < 2; ++side) {
+            for (unsigned table = 0; table < limits::kMaxTables; ++table) {
+                auto& list = flows[side][table];
+                if (!list.empty()) {
+                    std::sort(list.begin(), list.end(), [](const Flow* a, const Flow* b) {
+                        return a->priority != b->priority ? a->priority > b->priority
+                                                          : a->uuid < b->uuid;
+                    });
+                    lists_[side][table] =
+                        std::make_shared<const std::vector<const Flow*>>(std::move(list));
+                }
+            }
+        }
+    }
+    FlowList flows(unsigned side, unsigned table) const override { return lists_[side][table]; }
+
+private:
+    std::array<std::array<FlowList, limits::kMaxTables>, 2> lists_;
+};
+
+void DatapathCompile::bind(ParsedFlows* parsed, AddressSetCache* sets, SharedBounds* bounds) {
+    std::optional<SortedFlows> sorted;
+    const FlowTables* tables = input_.tables;
+    if (tables == nullptr) {
+        tables = &sorted.emplace(input_.flows);
+    }
+    FlowBinding binding(parsed, sets, input_, listener_);
     for (unsigned side = 0; side < 2; ++side) {
         for (unsigned table = 0; table < limits::kMaxTables; ++table) {
-            if (flows[side][table].empty()) {
+            std::shared_ptr<const BoundTable>& bound = memo_->bound[side][table];
+            if (!dirty(side, table)) {
+                bound = previous_->bound[side][table];
                 continue;
             }
-            memo_->bound[side][table] = dirty(side, table) || !previous_->bound[side][table]
-                                            ? binding.bind(std::move(flows[side][table]))
-                                            : previous_->bound[side][table];
+            const FlowList flows = tables->flows(side, table);
+            if (flows == nullptr || flows->empty()) {
+                continue;
+            }
+            bound = listener_ == nullptr ? bounds->find(flows) : nullptr;
+            if (bound == nullptr) {
+                bound = binding.bind(flows);
+                if (!bound->uses_names) {
+                    bounds->put(flows, bound);
+                }
+            }
         }
     }
     binding.report();
+}
+
+/// What was made of a table for this entry before: by the increment before or another datapath.
+std::shared_ptr<const FinishedTable> DatapathCompile::known_result(
+    Place at, const std::shared_ptr<const BoundTable>& bound, const Known& in) const {
+    const auto fits = [&](const std::shared_ptr<const FinishedTable>& finished) {
+        return finished != nullptr && finished->bound == bound && finished->in == in &&
+               finished->port_security == port_security_;
+    };
+    if (previous_ != nullptr && fits(previous_->finished[at.first][at.second])) {
+        return previous_->finished[at.first][at.second];
+    }
+    for (size_t i = 0; i < bound->finished.size() && listener_ == nullptr; ++i) {
+        if (auto finished = bound->finished[i].lock(); fits(finished)) {
+            return finished;
+        }
+    }
+    return nullptr;
 }
 
 void DatapathCompile::enter(Place at, const Known& known) {
@@ -176,19 +270,17 @@ void DatapathCompile::visit(Place at) {
         return;
     }
     const Known& in = *in_[at.first][at.second];
-    std::shared_ptr<const FinishedTable> finished;
-    if (previous_ != nullptr) {
-        finished = previous_->finished[at.first][at.second];
-    }
-    if (finished == nullptr || finished->bound != bound || !(finished->in == in) ||
-        finished->port_security != port_security_) {
-        auto fresh = std::make_shared<FinishedTable>();
+    std::shared_ptr<FinishedTable>& fresh = fresh_[at.first][at.second];
+    std::shared_ptr<const FinishedTable> finished = known_result(at, bound, in);
+    fresh = nullptr;
+    if (finished == nullptr) {
+        fresh = std::make_shared<FinishedTable>();
         fresh->bound = bound;
         fresh->in = in;
         fresh->port_security = port_security_;
         fresh->analysis = analyze(
             bound->flows, in, {static_cast<PipelineSide>(at.first), input_.names, port_security_});
-        finished = std::move(fresh);
+        finished = fresh;
     }
     memo_->finished[at.first][at.second] = finished;
     for (const Analysis::Jump& jump : finished->analysis.jumps) {
@@ -225,7 +317,7 @@ void DatapathCompile::explain(Place at, const FinishedTable& finished) {
         if (!a.forward) {
             const BoundFlow& flow = finished.bound->flows[live.flow];
             optimise_text_ += fmt::format("  {} priority {}: {}\n", to_string(flow.uuid),
-                                          flow.priority, print(live.row));
+                                          flow.priority, print(live));
         }
     }
     if (finished.table != nullptr) {
@@ -236,10 +328,34 @@ void DatapathCompile::explain(Place at, const FinishedTable& finished) {
 }
 
 template <typename MakeTable>
+void DatapathCompile::finish(FinishedTable* fresh, const MakeTable& make) const {
+    const Analysis& a = fresh->analysis;
+    if (!a.forward) {
+        const std::vector<BoundFlow>& flows = fresh->bound->flows;
+        ReadsByKind reads;
+        for (const LiveRow& live : a.rows) {
+            SlotMask& slots = reads.of(kind_conds(live.conds));
+            add_reads(live.conds, &slots);
+            add_reads(*flows[live.flow].code, port_security_, &slots);
+            add_pkt_lens(*flows[live.flow].code, &fresh->pkt_lens);
+        }
+        reads.put(&fresh->reads);
+        std::sort(fresh->pkt_lens.begin(), fresh->pkt_lens.end());
+        fresh->pkt_lens.erase(std::unique(fresh->pkt_lens.begin(), fresh->pkt_lens.end()),
+                              fresh->pkt_lens.end());
+        fresh->table = a.rows.empty() ? no_match_table() : make(a.rows, flows);
+    }
+    if (listener_ == nullptr) {
+        fresh->analysis.rows = {};
+        fresh->analysis.conds.clear();
+    }
+}
+
+template <typename MakeTable>
 void DatapathCompile::lower_all(const MakeTable& make) {
     for (unsigned side = 0; side < 2; ++side) {
         for (unsigned table = 0; table < limits::kMaxTables; ++table) {
-            auto& finished = memo_->finished[side][table];
+            const auto& finished = memo_->finished[side][table];
             if (finished == nullptr) {
                 const auto& bound = memo_->bound[side][table];
                 if (listener_ != nullptr && bound != nullptr) {
@@ -248,23 +364,13 @@ void DatapathCompile::lower_all(const MakeTable& make) {
                 }
                 continue;
             }
-            const Analysis& a = finished->analysis;
-            if (finished->table == nullptr && !a.forward) {
-                auto fresh = std::make_shared<FinishedTable>(*finished);
-                const std::vector<BoundFlow>& flows = finished->bound->flows;
-                for (const LiveRow& live : a.rows) {
-                    SlotMask reads;
-                    add_reads(live.row, &reads);
-                    add_reads(*flows[live.flow].code, port_security_, &reads);
-                    for (unsigned i = 0, classes = classes_of(live.row); i < kPacketClasses; ++i) {
-                        if (classes >> i & 1) {
-                            fresh->reads[i] |= reads;
-                        }
-                    }
-                    add_pkt_lens(*flows[live.flow].code, &fresh->pkt_lens);
+            if (fresh_[side][table] != nullptr) {
+                finish(fresh_[side][table].get(), make);
+                auto& known = finished->bound->finished;
+                std::erase_if(known, [](const auto& entry) { return entry.expired(); });
+                if (!finished->bound->uses_names) {
+                    known.push_back(finished);
                 }
-                fresh->table = a.rows.empty() ? no_match_table() : make(a.rows, flows);
-                finished = std::move(fresh);
             }
             if (listener_ != nullptr) {
                 explain({side, table}, *finished);
@@ -338,29 +444,19 @@ void Compiler::set_dialect(lang::Dialect dialect) {
     if (dialect != impl_->dialect) {
         impl_->dialect = dialect;
         impl_->parsed = ParsedFlows(dialect);
+        impl_->bounds.clear();
     }
 }
 
-References Compiler::references(const Flow& flow) {
-    References out =
-        impl_->parsed.get(flow.side, flow.table, flow.by_connection, *flow.match, *flow.actions)
-            .references;
-    for (const std::string* text : {flow.match.get(), flow.actions.get()}) {
-        if (text->find('^') != std::string::npos) {
-            for (std::string& name : lang::template_names(*text)) {
-                out.template_vars.push_back(std::move(name));
-            }
-        }
-    }
-    std::vector<std::string>& names = out.template_vars;
-    std::sort(names.begin(), names.end());
-    names.erase(std::unique(names.begin(), names.end()), names.end());
-    return out;
+const References& Compiler::references(const Flow& flow) {
+    static const References kNone;
+    const ParsedFlow& parsed = *impl_->parsed.of(flow);
+    return parsed.references != nullptr ? *parsed.references : kNone;
 }
 
 Compiled Compiler::compile(const DatapathInput& input, PassListener* listener) {
     DatapathCompile run(input, listener);
-    run.bind(&impl_->parsed, &impl_->address_sets);
+    run.bind(&impl_->parsed, &impl_->address_sets, &impl_->bounds);
     run.optimise();
     run.lower_all([&](const std::vector<LiveRow>& rows, const std::vector<BoundFlow>& flows) {
         return impl_->shared_table(rows, flows);
@@ -369,7 +465,6 @@ Compiled Compiler::compile(const DatapathInput& input, PassListener* listener) {
 }
 
 void Compiler::forget_unused() {
-    impl_->parsed.forget_unused();
     impl_->address_sets.entries.clear();
     std::erase_if(impl_->tables, [](const auto& item) { return item.second.expired(); });
 }

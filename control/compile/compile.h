@@ -4,6 +4,9 @@
 // What. A Compiler keeps parsed flows (the parse of a text is done once, however many datapaths
 // share it) and compiles one datapath at a time: bind names, normalise matches, optimise over the
 // tables of the datapath, lower every table to the form that fits (lib/program/table.h).
+// Sharing. A list of flows that names nothing means the same everywhere: what is bound, analysed and
+// lowered for one datapath is taken over by the next that has the same list and is entered by the
+// same known bits. Fifteen thousand VIPs on a hundred switches are worked on once.
 // Increments. The caller says which (side, table) of a datapath changed; unchanged tables of the
 // previous result are shared, unless what flows into them (known register bits) changed.
 // A full rebuild (no previous result) gives an equal result: a property test holds us to it.
@@ -35,6 +38,8 @@ inline constexpr uint32_t kEntryFlags = flag::kLoopback | 1u << 4 | 1u << 5 | 1u
                                         flag::kFromLocalnet | flag::kTunnelRx | 1u << 18 |
                                         flag::kFromCtrl;
 
+struct ParsedFlow;  // compile_parse.h
+
 /// One Logical_Flow row.
 struct Flow {
     Uuid uuid;
@@ -44,9 +49,20 @@ struct Flow {
     uint16_t priority = 0;
     std::shared_ptr<const std::string> match;
     std::shared_ptr<const std::string> actions;
-    std::string stage_name;
-    bool by_connection = false;    ///< ports of the match are the connection's (acl_ct_translation)
-    std::string controller_meter;  ///< limits what goes to the slow path; "": none
+    std::string_view stage_name;  ///< what is viewed outlives the flow
+    bool by_connection = false;   ///< ports of the match are the connection's (acl_ct_translation)
+    std::string_view controller_meter;  ///< limits what goes to the slow path; "": none
+    /// The compiler's own: what the texts say, once it has looked at them.
+    mutable std::shared_ptr<ParsedFlow> parsed;
+};
+
+/// Flows of one logical table in descending priority, ascending UUID. Datapaths that have the very
+/// same list share what is made of it, as far as names allow.
+using FlowList = std::shared_ptr<const std::vector<const Flow*>>;
+/// The flows of one datapath by logical table.
+struct FlowTables {
+    virtual ~FlowTables() = default;
+    virtual FlowList flows(unsigned side, unsigned table) const = 0;  ///< null: none
 };
 
 /// What names mean in one datapath on this chassis. Implemented by control/physical.
@@ -97,8 +113,10 @@ struct Compiled {
 struct DatapathInput {
     bool is_switch = true;
     const Names* names = nullptr;
-    std::vector<const Flow*> flows;          ///< all flows of the datapath, any order
+    std::vector<const Flow*> flows;          ///< all flows of the datapath, any order ...
+    const FlowTables* tables = nullptr;      ///< ... or, if not null, this
     const Compiled* previous = nullptr;      ///< null: compile everything
+    uint64_t round = 0;  ///< calls with the same number (but 0) see the same address sets
     std::array<uint64_t, 2> dirty_tables{};  ///< bit n: table n of that side changed
 };
 
@@ -116,10 +134,10 @@ public:
     /// Which OVN wrote the flows; 23.03 until told. Results made before are not to be reused.
     void set_dialect(lang::Dialect dialect);
     /// What the flow's texts name, as far as they parse; names within the values of template
-    /// variables are not among them. Cheap after the first call.
-    References references(const Flow& flow);
+    /// variables are not among them. Cheap after the first call; good while the flow is.
+    const References& references(const Flow& flow);
     Compiled compile(const DatapathInput& input, PassListener* listener = nullptr);
-    /// Drops parsed texts that no flow has used since the last call.
+    /// Drops what is kept in case that it is asked for again.
     void forget_unused();
 
 private:

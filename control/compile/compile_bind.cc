@@ -11,6 +11,7 @@
 #include "control/compile/normalize.h"
 #include "control/compile/print.h"
 #include "control/compile/punt_args.h"
+#include "control/compile/row_template.h"
 #include "lib/program/punt.h"
 
 namespace sluice::compile {
@@ -32,17 +33,17 @@ std::string list_text(const char* what, const std::vector<std::string>& names) {
     return out.empty() ? out : out + "\n";
 }
 
-std::string with_templates(const std::string& text, const Names& names) {
-    if (text.find('^') == std::string::npos) {
+Text with_templates(const Text& text, const Names& names) {
+    if (text->find('^') == std::string::npos) {
         return text;
     }
     std::map<std::string, std::string> values;
-    for (const std::string& name : lang::template_names(text)) {
+    for (const std::string& name : lang::template_names(*text)) {
         if (const std::string* value = names.template_var(name)) {
             values.emplace(name, *value);
         }
     }
-    return lang::substitute_templates(text, values);
+    return std::make_shared<const std::string>(lang::substitute_templates(*text, values));
 }
 
 /// log() and trigger_event() have meters of their own, or none. A request for an address and the
@@ -63,13 +64,13 @@ bool takes_flow_meter(const Code& code, const Instr& i) {
 }
 
 /// The same code; what OVN's controller would carry out is behind the meter.
-CodePtr behind_meter(const CodePtr& code, const std::string& name) {
+CodePtr behind_meter(const CodePtr& code, std::string_view name) {
     if (std::none_of(code->instrs.begin(), code->instrs.end(),
                      [&](const Instr& i) { return takes_flow_meter(*code, i); })) {
         return code;
     }
     auto metered = std::make_shared<Code>(*code);
-    const auto meter = MeterNames::instance().intern(name);
+    const auto meter = MeterNames::instance().intern(std::string(name));
     metered->keep.push_back(meter);
     for (Instr& i : metered->instrs) {
         if (takes_flow_meter(*metered, i)) {
@@ -93,22 +94,62 @@ void FlowBinding::fail(const Flow& flow, const char* what, const std::string& te
     }
 }
 
+ParsedFlow* FlowBinding::substituted(const Flow& flow, const std::shared_ptr<ParsedFlow>& plain) {
+    Text match = with_templates(flow.match, *names_);
+    Text actions = with_templates(flow.actions, *names_);
+    if (match == flow.match && actions == flow.actions) {
+        return plain.get();
+    }
+    uses_names_ = true;
+    const ParsedFlow* last = plain->substituted.get();
+    if (last == nullptr || *last->match_text != *match || *last->actions_text != *actions) {
+        plain->substituted = parsed_.get(flow, std::move(match), std::move(actions));
+    }
+    return plain->substituted.get();
+}
+
 ParsedFlow* FlowBinding::parse(const Flow& flow, BoundTable* out) {
-    match_ = with_templates(*flow.match, *names_);
-    actions_ = with_templates(*flow.actions, *names_);
-    ParsedFlow& parsed = parsed_.get(flow.side, flow.table, flow.by_connection, match_, actions_);
-    if (parsed.match_error) {
-        fail(flow, "match", match_, *parsed.match_error, out);
-        return nullptr;
+    ParsedFlow* parsed = substituted(flow, parsed_.of(flow));
+    if (parsed->errors != nullptr) {
+        const ParsedFlow::Errors& errors = *parsed->errors;
+        if (errors.match) {
+            fail(flow, "match", *parsed->match_text, *errors.match, out);
+            return nullptr;
+        }
+        fail(flow, "actions", *parsed->actions_text, *errors.actions, out);
     }
-    if (parsed.actions_error) {
-        fail(flow, "actions", actions_, *parsed.actions_error, out);
+    return parsed;
+}
+
+void FlowBinding::explain(const Flow& flow, const ParsedFlow& parsed, const BoundFlow& bound) {
+    const ParsedFlow::Trees trees = ParsedFlows::trees_of(parsed);
+    parse_text_ += title(flow) + "  match: " + lang::print(*trees.match) + "\n";
+    parse_text_ += "  actions: " + (trees.actions ? lang::print(*trees.actions) : "?") + "\n";
+    static const References kNone;
+    const References& names = parsed.references ? *parsed.references : kNone;
+    const std::string named = list_text("ports", names.ports) +
+                              list_text("address sets", names.address_sets) +
+                              list_text("port groups", names.port_groups) +
+                              list_text("residence of", names.resident_ports);
+    bind_text_ += named.empty() ? "" : title(flow) + named;
+    normalise_text_ += title(flow);
+    for (const Row& row : *bound.rows) {
+        normalise_text_ += "  row: " + print(row) + "\n";
     }
-    if (listener_ != nullptr) {
-        parse_text_ += title(flow) + "  match: " + lang::print(*parsed.match) + "\n";
-        parse_text_ += "  actions: " + (parsed.actions ? lang::print(*parsed.actions) : "?") + "\n";
+    normalise_text_ += bound.rows->empty() ? "  no row: never matches here\n" : "";
+    normalise_text_ += "  code: " + print(*bound.code) + "\n";
+}
+
+lang::Parsed<std::vector<Row>> FlowBinding::rows_of(ParsedFlow* parsed) {
+    const lang::Expr& match = *parsed->trees->match;
+    if (!parsed->is_template_tried) {
+        parsed->is_template_tried = true;
+        parsed->row_template =
+            parsed->references != nullptr ? make_template(match, &binder_) : nullptr;
     }
-    return &parsed;
+    binder_.start_flow();
+    return parsed->row_template != nullptr ? fill_template(*parsed->row_template, &binder_)
+                                           : normalize(match, &binder_);
 }
 
 bool FlowBinding::bind_flow(const Flow& flow, BoundTable* out) {
@@ -118,24 +159,28 @@ bool FlowBinding::bind_flow(const Flow& flow, BoundTable* out) {
     }
     BoundFlow bound{flow.uuid, flow.id, flow.priority, parsed->rows, parsed->code};
     if (bound.rows == nullptr) {
-        binder_.start_flow();
-        auto rows = normalize(*parsed->match, &binder_);
+        auto rows = rows_of(parsed);
+        uses_names_ = uses_names_ || binder_.uses_names();
         if (!rows) {
-            fail(flow, "match", match_, rows.error(), out);
+            fail(flow, "match", *parsed->match_text, rows.error(), out);
             return false;
         }
         bound.rows = std::make_shared<const std::vector<Row>>(*std::move(rows));
         parsed->rows = binder_.uses_names() ? nullptr : bound.rows;
     }
-    if (bound.code == nullptr && parsed->actions) {
+    if (bound.code == nullptr && parsed->trees->actions) {
         binder_.start_flow();
-        auto code = lower_actions(*parsed->actions, flow.side, flow.table, &binder_);
+        auto code = lower_actions(*parsed->trees->actions, flow.side, flow.table, &binder_);
+        uses_names_ = uses_names_ || binder_.uses_names();
         if (code) {
             bound.code = std::make_shared<const Code>(*std::move(code));
             parsed->code = binder_.uses_names() ? nullptr : bound.code;
         } else {
-            fail(flow, "actions", actions_, code.error(), out);
+            fail(flow, "actions", *parsed->actions_text, code.error(), out);
         }
+    }
+    if (parsed->rows != nullptr && parsed->code != nullptr) {
+        parsed->trees.reset();
     }
     if (bound.code == nullptr) {
         bound.code = malformed_code();
@@ -143,31 +188,21 @@ bool FlowBinding::bind_flow(const Flow& flow, BoundTable* out) {
         bound.code = behind_meter(bound.code, flow.controller_meter);
     }
     if (listener_ != nullptr) {
-        const References& names = parsed->references;
-        const std::string named = list_text("ports", names.ports) +
-                                  list_text("address sets", names.address_sets) +
-                                  list_text("port groups", names.port_groups) +
-                                  list_text("residence of", names.resident_ports);
-        bind_text_ += named.empty() ? "" : title(flow) + named;
-        normalise_text_ += title(flow);
-        for (const Row& row : *bound.rows) {
-            normalise_text_ += "  row: " + print(row) + "\n";
-        }
-        normalise_text_ += bound.rows->empty() ? "  no row: never matches here\n" : "";
-        normalise_text_ += "  code: " + print(*bound.code) + "\n";
+        explain(flow, *parsed, bound);
     }
     out->flows.push_back(std::move(bound));
     return true;
 }
 
-std::shared_ptr<const BoundTable> FlowBinding::bind(std::vector<const Flow*> flows) {
-    std::sort(flows.begin(), flows.end(), [](const Flow* a, const Flow* b) {
-        return a->priority != b->priority ? a->priority > b->priority : a->uuid < b->uuid;
-    });
+std::shared_ptr<const BoundTable> FlowBinding::bind(const FlowList& flows) {
     auto out = std::make_shared<BoundTable>();
-    for (const Flow* flow : flows) {
+    uses_names_ = false;
+    out->list = flows;
+    out->flows.reserve(flows->size());
+    for (const Flow* flow : *flows) {
         bind_flow(*flow, out.get());
     }
+    out->uses_names = uses_names_;
     return out;
 }
 

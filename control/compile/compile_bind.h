@@ -14,12 +14,15 @@ namespace sluice::compile {
 
 class FlowBinding {
 public:
-    FlowBinding(ParsedFlows* parsed, AddressSetCache* sets, const Names* names,
+    FlowBinding(ParsedFlows* parsed, AddressSetCache* sets, const DatapathInput& input,
                 PassListener* listener)
-        : parsed_(*parsed), names_(names), binder_(names, sets), listener_(listener) {}
+        : parsed_(*parsed),
+          names_(input.names),
+          binder_(input.names, sets, input.round),
+          listener_(listener) {}
 
-    /// The flows of one table, in any order. Errors are in the result.
-    std::shared_ptr<const BoundTable> bind(std::vector<const Flow*> flows);
+    /// The flows of one table, in their order. Errors are in the result.
+    std::shared_ptr<const BoundTable> bind(const FlowList& flows);
     /// Gives the listener what was collected.
     void report();
 
@@ -27,15 +30,17 @@ private:
     bool bind_flow(const Flow& flow, BoundTable* out);
     /// With template variables put in; null when the flow cannot be used (reported).
     ParsedFlow* parse(const Flow& flow, BoundTable* out);
+    ParsedFlow* substituted(const Flow& flow, const std::shared_ptr<ParsedFlow>& plain);
+    lang::Parsed<std::vector<Row>> rows_of(ParsedFlow* parsed);
+    void explain(const Flow& flow, const ParsedFlow& parsed, const BoundFlow& bound);
     void fail(const Flow& flow, const char* what, const std::string& text,
               const lang::Diagnostic& why, BoundTable* out);
 
     ParsedFlows& parsed_;
     const Names* names_;
     Binder binder_;
+    bool uses_names_ = false;  ///< some flow of the table at hand does
     PassListener* listener_;
-    std::string match_;  ///< of the flow at hand, templates put in
-    std::string actions_;
     std::string parse_text_;
     std::string bind_text_;
     std::string normalise_text_;

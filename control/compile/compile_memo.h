@@ -2,8 +2,10 @@
 // What a Compiler remembers of one datapath between increments.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <memory>
+#include <unordered_map>
 #include <vector>
 
 #include "control/compile/compile.h"
@@ -12,18 +14,24 @@
 
 namespace sluice::compile {
 
+struct FinishedTable;
+
 /// Flows of one logical table, bound to the datapath, in priority order.
 struct BoundTable {
+    FlowList list;  ///< what it is of: others who have it find this; the flows may be gone
     std::vector<BoundFlow> flows;
     std::vector<FlowError> errors;
+    bool uses_names = false;  ///< it is about one datapath; else it means the same everywhere
+    /// What was made of it for other datapaths (or another entry state), when it names nothing.
+    mutable std::vector<std::weak_ptr<const FinishedTable>> finished;
 };
 
-/// What analysis and lowering made of it for one entry state. Immutable.
+/// What analysis and lowering made of it for one entry state. Immutable once lowered.
 struct FinishedTable {
     std::shared_ptr<const BoundTable> bound;
     Known in;
     bool port_security = true;
-    Analysis analysis;                   ///< rows only until lowered
+    Analysis analysis;                   ///< its rows go when they are lowered
     std::shared_ptr<const Table> table;  ///< null when it forwards
     ClassReads reads{};
     std::vector<uint32_t> pkt_lens;
@@ -34,6 +42,32 @@ struct Memo {
     using PerTable = std::array<std::array<std::shared_ptr<const T>, limits::kMaxTables>, 2>;
     PerTable<BoundTable> bound;        ///< null: no flows
     PerTable<FinishedTable> finished;  ///< null: not reachable
+};
+
+/// Tables that mean the same in every datapath that has their list of flows.
+class SharedBounds {
+public:
+    std::shared_ptr<const BoundTable> find(const FlowList& flows) const {
+        const auto it = by_list_.find(flows.get());
+        return it == by_list_.end() || it->second.flows.lock() != flows ? nullptr
+                                                                        : it->second.bound.lock();
+    }
+    void put(const FlowList& flows, const std::shared_ptr<const BoundTable>& bound) {
+        by_list_[flows.get()] = {flows, bound};
+        if (by_list_.size() >= sweep_at_) {
+            std::erase_if(by_list_, [](const auto& item) { return item.second.bound.expired(); });
+            sweep_at_ = std::max<size_t>(2 * by_list_.size(), 1024);
+        }
+    }
+    void clear() { by_list_.clear(); }
+
+private:
+    struct Entry {
+        std::weak_ptr<const std::vector<const Flow*>> flows;  ///< its address may be used again
+        std::weak_ptr<const BoundTable> bound;
+    };
+    std::unordered_map<const void*, Entry> by_list_;
+    size_t sweep_at_ = 1024;
 };
 
 }  // namespace sluice::compile

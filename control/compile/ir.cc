@@ -2,6 +2,7 @@
 #include "control/compile/ir.h"
 
 #include <algorithm>
+#include <array>
 
 namespace sluice::compile {
 
@@ -23,19 +24,35 @@ ValueSet::ValueSet(std::vector<ValueRange> ranges) : ranges_(std::move(ranges)) 
         }
     }
     ranges_.resize(kept);
+    ranges_.shrink_to_fit();
     set_hash();
 }
 
 void ValueSet::set_hash() {
-    hash_ = ranges_.size() + 1;
+    hash_ = second_hash_ = ranges_.size() + 1;
     for (const ValueRange& r : ranges_) {
         for (const U128 v : {r.lo, r.hi}) {
             hash_ = (hash_ ^ static_cast<uint64_t>(v)) * 0x9e3779b97f4a7c15ull;
             hash_ ^= hash_ >> 31;
             hash_ = (hash_ ^ static_cast<uint64_t>(v >> 64)) * 0xbf58476d1ce4e5b9ull;
             hash_ ^= hash_ >> 29;
+            second_hash_ = (second_hash_ + static_cast<uint64_t>(v)) * 0xd6e8feb86659fd93ull;
+            second_hash_ ^= second_hash_ >> 32;
+            second_hash_ = (second_hash_ + static_cast<uint64_t>(v >> 64)) * 0xa0761d6478bd642full;
+            second_hash_ ^= second_hash_ >> 30;
         }
     }
+}
+
+ValueSetPtr one_range(const ValueRange& range) {
+    static thread_local std::array<ValueSetPtr, 4096> recent;
+    uint64_t h = static_cast<uint64_t>(range.lo) ^ static_cast<uint64_t>(range.lo >> 64) << 1;
+    h = (h ^ static_cast<uint64_t>(range.hi) << 7) * 0x9e3779b97f4a7c15ull;
+    ValueSetPtr& place = recent[h >> 52];
+    if (place == nullptr || !(place->ranges()[0] == range)) {
+        place = std::make_shared<const ValueSet>(std::vector<ValueRange>{range});
+    }
+    return place;
 }
 
 std::optional<U128> ValueSet::single() const {

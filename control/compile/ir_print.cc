@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "control/compile/ir.h"
+#include "control/compile/optimize.h"
 
 namespace sluice::compile {
 
@@ -65,6 +66,14 @@ std::string print(const Row& row) {
         out += print(cond);
     }
     return out.empty() ? "1" : out;
+}
+
+std::string print(const LiveRow& live) {
+    Row row;
+    for (const LiveCond& cond : live.conds) {
+        row.conds.push_back({cond.slice, ValueSetPtr(ValueSetPtr(), cond.values)});
+    }
+    return print(row);
 }
 
 std::string print(const Code& code) {

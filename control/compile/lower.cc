@@ -23,7 +23,7 @@ public:
     TableLowering(const std::vector<LiveRow>& rows, const std::vector<BoundFlow>& flows)
         : live_(rows), flows_(flows), rule_of_flow_(flows.size(), kNoRule) {
         for (const LiveRow& row : rows) {
-            rows_.push_back(&row.row);
+            rows_.push_back(&row);
         }
     }
 
@@ -52,9 +52,9 @@ private:
         return rule_of_flow_[flow];
     }
 
-    static std::vector<TableCond> table_conds(const std::vector<Cond>& conds) {
+    static std::vector<TableCond> table_conds(std::span<const LiveCond> conds) {
         std::vector<TableCond> out;
-        for (const Cond& cond : conds) {
+        for (const LiveCond& cond : conds) {
             out.push_back({state_slice(cond.slice), &cond.values->ranges()});
         }
         return out;
@@ -163,7 +163,7 @@ private:
 
     const std::vector<LiveRow>& live_;
     const std::vector<BoundFlow>& flows_;
-    std::vector<const Row*> rows_;
+    std::vector<const LiveRow*> rows_;
     std::vector<uint32_t> rule_of_flow_;
     TableBuilder builder_;
     std::string text_;

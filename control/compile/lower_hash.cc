@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Indexes over exact words.
 #include <algorithm>
-#include <map>
+#include <iterator>
 
 #include "control/compile/lower_index.h"
 
@@ -28,48 +28,54 @@ struct WordsLess {
     }
 };
 
-/// The slots a condition pins, with the prefix's mask when it is one block.
-bool pinned_words(const Cond& cond, Words* out) {
+/// True when the condition pins the slots it is about to one of a few exact values, or to a
+/// prefix when it is one block. *mask is over the slice's slots, *value (if single) too.
+bool pinned(const LiveCond& cond, U128* value, U128* mask) {
     const Slice s = state_slice(cond.slice);
-    U128 value = 0;
-    U128 mask = ones(s.bits);
-    if (!prefix_of(cond.values->ranges(), s.bits, &value, &mask) &&
-        (!cond.values->only_singles() || cond.values->ranges().size() > kMaxAlternatives)) {
+    *value = 0;
+    *mask = ones(s.bits);
+    if (!prefix_of(cond.values->ranges(), s.bits, value, mask) &&
+        (cond.values->ranges().size() > kMaxAlternatives || !cond.values->only_singles())) {
         return false;
     }
-    mask <<= s.shift;
-    for (unsigned i = 0; i < s.slots; ++i) {
-        const auto m = static_cast<uint32_t>(mask >> 32 * (s.slots - 1u - i));
-        if (m != 0) {
-            out->push_back({s.slot + i, m});
-        }
-    }
+    *value <<= s.shift;
+    *mask <<= s.shift;
     return true;
 }
 
-/// Words of the row that have one value only.
-Words signature(const Row& row) {
-    Words out;
-    for (const Cond& cond : row.conds) {
-        if (cond.values->ranges().size() == 1) {
-            pinned_words(cond, &out);
+template <typename F>
+void for_each_pinned_word(const LiveCond& cond, U128 value, U128 mask, F&& f) {
+    const Slice s = state_slice(cond.slice);
+    for (unsigned i = 0; i < s.slots; ++i) {
+        const unsigned down = 32 * (s.slots - 1u - i);
+        const auto m = static_cast<uint32_t>(mask >> down);
+        if (m != 0) {
+            f(uint32_t{s.slot} + i, m, static_cast<uint32_t>(value >> down) & m);
         }
     }
-    std::sort(out.begin(), out.end(), word_less);
-    if (out.size() > kMaxHashWords) {
-        out.resize(kMaxHashWords);
+}
+
+/// The slots a condition pins, with the prefix's mask when it is one block.
+bool pinned_words(const LiveCond& cond, Words* out) {
+    U128 value = 0;
+    U128 mask = 0;
+    if (!pinned(cond, &value, &mask)) {
+        return false;
     }
-    return out;
+    for_each_pinned_word(cond, value, mask, [&](uint32_t slot, uint32_t m, uint32_t) {
+        out->push_back({slot, m});
+    });
+    return true;
 }
 
 /// The part of `cond` that lies in `words`, as alternatives over those words.
-struct Pins {
+struct Alternatives {
     std::vector<size_t> words;                  ///< indices into the index's words
     std::vector<std::vector<uint32_t>> values;  ///< one list for each alternative
 };
 
-Pins pins_of(const Cond& cond, const Words& words) {
-    Pins out;
+Alternatives alternatives_of(const LiveCond& cond, const Words& words) {
+    Alternatives out;
     Words own;
     if (!pinned_words(cond, &own)) {
         return out;
@@ -97,11 +103,11 @@ Pins pins_of(const Cond& cond, const Words& words) {
 }
 
 /// All keys the row can be found under; empty when it does not pin every word.
-std::vector<Key> keys_of(const Row& row, const Words& words) {
+std::vector<Key> keys_of(const LiveRow& row, const Words& words) {
     std::vector<Key> keys{Key(words.size(), 0)};
     std::vector<bool> pinned(words.size());
-    for (const Cond& cond : row.conds) {
-        const Pins pins = pins_of(cond, words);
+    for (const LiveCond& cond : row.conds) {
+        const Alternatives pins = alternatives_of(cond, words);
         if (pins.words.empty()) {
             continue;
         }
@@ -135,7 +141,7 @@ std::vector<Key> keys_of(const Row& row, const Words& words) {
 }
 
 /// The slice's number when the key tells all of its bits.
-std::optional<U128> number_in(const Cond& cond, const Words& words, const Key& key) {
+std::optional<U128> number_in(const LiveCond& cond, const Words& words, const Key& key) {
     const Slice s = state_slice(cond.slice);
     U128 known = 0;
     U128 value = 0;
@@ -152,8 +158,8 @@ std::optional<U128> number_in(const Cond& cond, const Words& words, const Key& k
     return value >> s.shift & ones(s.bits);
 }
 
-bool can_meet(const Row& row, const Words& words, const Key& key) {
-    return std::all_of(row.conds.begin(), row.conds.end(), [&](const Cond& cond) {
+bool can_meet(const LiveRow& row, const Words& words, const Key& key) {
+    return std::all_of(row.conds.begin(), row.conds.end(), [&](const LiveCond& cond) {
         const auto number = number_in(cond, words, key);
         return !number || cond.values->contains(*number);
     });
@@ -161,7 +167,7 @@ bool can_meet(const Row& row, const Words& words, const Key& key) {
 
 /// True when a lookup under one of the row's keys settles the condition: every bit it pins is in
 /// the index.
-bool settled(const Cond& cond, const Words& words) {
+bool settled(const LiveCond& cond, const Words& words) {
     Words own;
     if (!pinned_words(cond, &own)) {
         return false;
@@ -175,9 +181,9 @@ bool settled(const Cond& cond, const Words& words) {
     });
 }
 
-std::vector<Cond> left_to_check(const Row& row, const Words& words) {
-    std::vector<Cond> left;
-    for (const Cond& cond : row.conds) {
+std::vector<LiveCond> left_to_check(const LiveRow& row, const Words& words) {
+    std::vector<LiveCond> left;
+    for (const LiveCond& cond : row.conds) {
         if (!settled(cond, words)) {
             left.push_back(cond);
         }
@@ -212,25 +218,163 @@ void make_direct(IndexPlan* plan) {
 
 }  // namespace
 
-std::vector<Words> hash_candidates(const std::vector<const Row*>& rows, size_t begin, size_t end) {
-    std::map<Words, size_t, WordsLess> counts;
-    std::map<Words, size_t, WordsLess> single;
+Pins pins_of(const std::vector<const LiveRow*>& rows, size_t begin, size_t end) {
+    Pins out;
+    out.first.reserve(end - begin + 1);
     for (size_t r = begin; r < end; ++r) {
-        const Words words = signature(*rows[r]);
-        if (!words.empty()) {
-            ++counts[words];
+        out.first.push_back(static_cast<uint32_t>(out.pins.size()));
+        bool has_multiple = false;
+        for (const LiveCond& cond : rows[r]->conds) {
+            U128 value = 0;
+            U128 mask = 0;
+            if (!pinned(cond, &value, &mask)) {
+                continue;
+            }
+            if (cond.values->ranges().size() > 1) {
+                has_multiple = true;
+                continue;
+            }
+            for_each_pinned_word(cond, value, mask, [&](uint32_t slot, uint32_t m, uint32_t v) {
+                out.pins.push_back({slot, m, v});
+            });
         }
-        for (const Cond& cond : rows[r]->conds) {
-            Words own;
+        out.has_multiple.push_back(has_multiple);
+    }
+    out.first.push_back(static_cast<uint32_t>(out.pins.size()));
+    return out;
+}
+
+namespace {
+
+/// How often each list of words occurs; the rows of a table mostly have the same few.
+class WordCounts {
+public:
+    void add(const Words& words) {
+        const auto at = std::find_if(counts_.rbegin(), counts_.rend(), [&](const auto& known) {
+            return std::equal(known.first.begin(), known.first.end(), words.begin(), words.end(),
+                              same_word);
+        });
+        if (at != counts_.rend()) {
+            ++at->second;
+        } else if (counts_.size() < kMaxDistinct) {
+            counts_.emplace_back(words, 1);
+        }
+    }
+    /// Most frequent first; among equals in the order of the words.
+    std::vector<std::pair<Words, size_t>> sorted() && {
+        std::sort(counts_.begin(), counts_.end(), [](const auto& a, const auto& b) {
+            return a.second != b.second ? a.second > b.second : WordsLess()(a.first, b.first);
+        });
+        return std::move(counts_);
+    }
+
+private:
+    static constexpr size_t kMaxDistinct = 64;  ///< a candidate is among the first, or is none
+    std::vector<std::pair<Words, size_t>> counts_;
+};
+
+/// The key of a row all of whose words in question are pinned to one value.
+bool single_key(const Pins& pins, size_t row, const Words& words, uint32_t* key) {
+    size_t found = 0;
+    for (size_t w = 0; w < words.size(); ++w) {
+        bool is_pinned = false;
+        for (uint32_t p = pins.first[row]; p < pins.first[row + 1]; ++p) {
+            const Pins::Pin& pin = pins.pins[p];
+            if (pin.slot == words[w].slot && (pin.mask & words[w].mask) == words[w].mask) {
+                const uint32_t value = pin.value & words[w].mask;
+                if (is_pinned && key[w] != value) {
+                    return false;  // two conditions that exclude each other
+                }
+                key[w] = value;
+                is_pinned = true;
+            }
+        }
+        found += is_pinned;
+    }
+    return found == words.size();
+}
+
+/// Rows by key, in the order of keys and then of rows.
+class KeyGroups {
+public:
+    explicit KeyGroups(size_t n_words) : n_words_(n_words) {}
+    void add(const uint32_t* key, size_t row) {
+        items_.push_back({static_cast<uint32_t>(items_.size()), static_cast<uint32_t>(row)});
+        keys_.insert(keys_.end(), key, key + n_words_);
+    }
+    void sort() {
+        std::sort(items_.begin(), items_.end(), [&](const Item& a, const Item& b) {
+            const int order = compare(a, b);
+            return order != 0 ? order < 0 : a.row < b.row;
+        });
+    }
+    /// f(key, rows) for each key.
+    template <typename F>
+    bool each(F&& f) const {
+        std::vector<size_t> rows;
+        for (size_t i = 0; i < items_.size();) {
+            const size_t start = i;
+            rows.clear();
+            for (; i < items_.size() && compare(items_[start], items_[i]) == 0; ++i) {
+                rows.push_back(items_[i].row);
+            }
+            const uint32_t* key = keys_.data() + items_[start].key * n_words_;
+            if (!f(key, rows)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+private:
+    struct Item {
+        uint32_t key;
+        uint32_t row;
+    };
+    int compare(const Item& a, const Item& b) const {
+        const uint32_t* x = keys_.data() + a.key * n_words_;
+        const uint32_t* y = keys_.data() + b.key * n_words_;
+        for (size_t i = 0; i < n_words_; ++i) {
+            if (x[i] != y[i]) {
+                return x[i] < y[i] ? -1 : 1;
+            }
+        }
+        return 0;
+    }
+
+    size_t n_words_;
+    std::vector<Item> items_;
+    std::vector<uint32_t> keys_;
+};
+
+}  // namespace
+
+std::vector<Words> hash_candidates(const Pins& pins, const std::vector<const LiveRow*>& rows,
+                                   size_t begin, size_t end) {
+    WordCounts signatures;
+    WordCounts single;
+    Words own;
+    for (size_t r = begin; r < end; ++r) {
+        own.clear();
+        for (uint32_t p = pins.first[r - begin]; p < pins.first[r - begin + 1]; ++p) {
+            own.push_back({pins.pins[p].slot, pins.pins[p].mask});
+        }
+        std::sort(own.begin(), own.end(), word_less);
+        if (own.size() > kMaxHashWords) {
+            own.resize(kMaxHashWords);
+        }
+        if (!own.empty()) {
+            signatures.add(own);
+        }
+        for (const LiveCond& cond : rows[r]->conds) {
+            own.clear();
             if (pinned_words(cond, &own)) {
                 std::sort(own.begin(), own.end(), word_less);
-                ++single[own];
+                single.add(own);
             }
         }
     }
-    const auto by_count = [](const auto& a, const auto& b) { return a.second > b.second; };
-    std::vector<std::pair<Words, size_t>> sorted(counts.begin(), counts.end());
-    std::stable_sort(sorted.begin(), sorted.end(), by_count);
+    std::vector<std::pair<Words, size_t>> sorted = std::move(signatures).sorted();
     sorted.resize(std::min<size_t>(sorted.size(), 4));
     std::vector<Words> out;
     const auto add = [&](Words words) {
@@ -253,9 +397,7 @@ std::vector<Words> hash_candidates(const std::vector<const Row*>& rows, size_t b
             add(std::move(common));
         }
     }
-    std::vector<std::pair<Words, size_t>> alone(single.begin(), single.end());
-    std::stable_sort(alone.begin(), alone.end(), by_count);
-    for (const auto& [words, count] : alone) {
+    for (const auto& [words, count] : std::move(single).sorted()) {
         if (count * 2 >= end - begin && words.size() <= kMaxHashWords) {
             add(words);
         }
@@ -263,20 +405,29 @@ std::vector<Words> hash_candidates(const std::vector<const Row*>& rows, size_t b
     return out;
 }
 
-std::optional<IndexPlan> try_hash(const std::vector<const Row*>& rows, size_t begin, size_t end,
-                                  const Words& words) {
+std::optional<IndexPlan> try_hash(const Pins& pins, const std::vector<const LiveRow*>& rows,
+                                  size_t begin, size_t end, const Words& words) {
     IndexPlan plan;
     plan.words = words;
     plan.begin = end;
     plan.end = begin;
-    std::vector<std::vector<Cond>> left(end - begin);
-    std::map<Key, std::vector<size_t>> lists;
+    KeyGroups groups(words.size());
     std::vector<size_t> loose;
+    Key single(words.size());
     for (size_t r = begin; r < end; ++r) {
-        const std::vector<Key> own = keys_of(*rows[r], words);
-        if (own.empty()) {
+        std::vector<Key> several;
+        const bool is_single =
+            !pins.has_multiple[r - begin] && single_key(pins, r - begin, words, single.data());
+        if (is_single) {
+            groups.add(single.data(), r);
+        } else if (pins.has_multiple[r - begin]) {
+            several = keys_of(*rows[r], words);
+            for (const Key& key : several) {
+                groups.add(key.data(), r);
+            }
+        }
+        if (!is_single && several.empty()) {
             loose.push_back(r);
-            left[r - begin] = rows[r]->conds;
             if ((loose.size() - 1) * 2 > end - begin) {
                 return std::nullopt;
             }
@@ -285,33 +436,42 @@ std::optional<IndexPlan> try_hash(const std::vector<const Row*>& rows, size_t be
         plan.begin = std::min(plan.begin, r);
         plan.end = r + 1;
         ++plan.indexed;
-        left[r - begin] = left_to_check(*rows[r], words);
-        for (const Key& key : own) {
-            std::vector<size_t>& list = lists[key];
-            // Rows under one that has nothing left to check are never reached.
-            if (list.empty() || !left[list.back() - begin].empty()) {
-                list.push_back(r);
-            }
-            if (list.size() > kMaxList) {
-                return std::nullopt;
-            }
-        }
     }
     if (plan.indexed * 2 < end - begin) {
         return std::nullopt;
     }
     std::erase_if(loose, [&](size_t r) { return r < plan.begin || r >= plan.end; });
     for (size_t r = plan.begin; r < plan.end; ++r) {
-        plan.residual.push_back(std::move(left[r - begin]));
+        const bool is_loose = std::binary_search(loose.begin(), loose.end(), r);
+        plan.residual.push_back(
+            is_loose ? std::vector<LiveCond>(rows[r]->conds.begin(), rows[r]->conds.end())
+                     : left_to_check(*rows[r], words));
     }
-    if (loose.size() > kMaxList ||
-        lists.size() * loose.size() > kMaxRepeats * (plan.end - plan.begin) + 64) {
+    groups.sort();
+    size_t total = 0;
+    size_t n_keys = 0;
+    const bool is_short = groups.each([&](const uint32_t* key, const std::vector<size_t>& all) {
+        std::vector<size_t> list;
+        for (const size_t r : all) {
+            // Rows under one that has nothing left to check are never reached.
+            if (list.empty() ||
+                (list.back() != r && !plan.residual[list.back() - plan.begin].empty())) {
+                list.push_back(r);
+            }
+        }
+        ++n_keys;
+        plan.keys.emplace_back(key, key + words.size());
+        plan.lists.push_back(std::move(list));
+        return plan.lists.back().size() <= kMaxList;
+    });
+    if (!is_short || loose.size() > kMaxList ||
+        n_keys * loose.size() > kMaxRepeats * (plan.end - plan.begin) + 64) {
         return std::nullopt;
     }
-    size_t total = 0;
-    for (auto& [key, list] : lists) {
+    for (size_t i = 0; i < plan.lists.size(); ++i) {
+        std::vector<size_t>& list = plan.lists[i];
         for (const size_t r : loose) {
-            if (can_meet(*rows[r], words, key)) {
+            if (can_meet(*rows[r], words, plan.keys[i])) {
                 list.push_back(r);
             }
         }
@@ -320,8 +480,6 @@ std::optional<IndexPlan> try_hash(const std::vector<const Row*>& rows, size_t be
         cut(&list, plan);
         plan.longest = std::max(plan.longest, list.size());
         total += list.size();
-        plan.keys.push_back(key);
-        plan.lists.push_back(std::move(list));
     }
     plan.miss = std::move(loose);
     cut(&plan.miss, plan);

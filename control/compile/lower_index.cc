@@ -22,8 +22,8 @@ const char* slot_name(unsigned slot) {
 }
 
 /// Ranges of one row on `field`, or null.
-const Cond* cond_on(const Row& row, const FieldRef& field) {
-    for (const Cond& cond : row.conds) {
+const LiveCond* cond_on(const LiveRow& row, const FieldRef& field) {
+    for (const LiveCond& cond : row.conds) {
         if (cond.slice == field) {
             return &cond;
         }
@@ -37,7 +37,7 @@ struct Sweep {
 };
 
 /// Rows that cover each interval of `field`, cut after one that has nothing left to check.
-std::optional<Sweep> sweep(const std::vector<const Row*>& rows, const IndexPlan& plan) {
+std::optional<Sweep> sweep(const std::vector<const LiveRow*>& rows, const IndexPlan& plan) {
     struct Flip {
         U128 at;
         size_t row;
@@ -46,7 +46,7 @@ std::optional<Sweep> sweep(const std::vector<const Row*>& rows, const IndexPlan&
     std::vector<Flip> flips;
     std::set<size_t> active;
     for (size_t r = plan.begin; r < plan.end; ++r) {
-        const Cond* cond = cond_on(*rows[r], plan.field);
+        const LiveCond* cond = cond_on(*rows[r], plan.field);
         if (cond == nullptr) {
             active.insert(r);
             continue;
@@ -103,11 +103,11 @@ void measure(IndexPlan* plan) {
 }
 
 /// Fields that enough rows of the range have a condition on.
-std::vector<FieldRef> lpm_candidates(const std::vector<const Row*>& rows, size_t begin,
+std::vector<FieldRef> lpm_candidates(const std::vector<const LiveRow*>& rows, size_t begin,
                                      size_t end) {
     std::vector<std::pair<FieldRef, size_t>> counts;
     for (size_t r = begin; r < end; ++r) {
-        for (const Cond& cond : rows[r]->conds) {
+        for (const LiveCond& cond : rows[r]->conds) {
             const auto at = std::find_if(counts.begin(), counts.end(),
                                          [&](const auto& c) { return c.first == cond.slice; });
             if (at == counts.end()) {
@@ -142,12 +142,12 @@ bool better(const IndexPlan& a, const IndexPlan& b) {
 }
 
 /// Rows with the very same set cannot be told apart by it.
-bool shared_too_often(const std::vector<const Row*>& rows, size_t begin, size_t end,
+bool shared_too_often(const std::vector<const LiveRow*>& rows, size_t begin, size_t end,
                       const FieldRef& field) {
     std::unordered_map<const ValueSet*, size_t> uses;
     for (size_t r = begin; r < end; ++r) {
-        const Cond* cond = cond_on(*rows[r], field);
-        if (cond != nullptr && rows[r]->conds.size() > 1 && ++uses[cond->values.get()] > kMaxList) {
+        const LiveCond* cond = cond_on(*rows[r], field);
+        if (cond != nullptr && rows[r]->conds.size() > 1 && ++uses[cond->values] > kMaxList) {
             return true;
         }
     }
@@ -173,7 +173,7 @@ std::string IndexPlan::words_text() const {
     return out;
 }
 
-std::optional<IndexPlan> try_lpm(const std::vector<const Row*>& rows, size_t begin, size_t end,
+std::optional<IndexPlan> try_lpm(const std::vector<const LiveRow*>& rows, size_t begin, size_t end,
                                  const FieldRef& field) {
     if (shared_too_often(rows, begin, end, field)) {
         return std::nullopt;
@@ -192,8 +192,8 @@ std::optional<IndexPlan> try_lpm(const std::vector<const Row*>& rows, size_t beg
         }
     }
     for (size_t r = plan.begin; r < plan.end; ++r) {
-        std::vector<Cond> left;
-        for (const Cond& cond : rows[r]->conds) {
+        std::vector<LiveCond> left;
+        for (const LiveCond& cond : rows[r]->conds) {
             if (!(cond.slice == field)) {
                 left.push_back(cond);
             }
@@ -210,7 +210,8 @@ std::optional<IndexPlan> try_lpm(const std::vector<const Row*>& rows, size_t beg
     return plan;
 }
 
-std::optional<IndexPlan> find_index(const std::vector<const Row*>& rows, size_t begin, size_t end) {
+std::optional<IndexPlan> find_index(const std::vector<const LiveRow*>& rows, size_t begin,
+                                    size_t end) {
     std::optional<IndexPlan> best;
     const auto consider = [&](std::optional<IndexPlan> plan) {
         if (plan && plan->indexed * 2 >= end - begin && plan->longest <= kMaxList &&
@@ -218,8 +219,20 @@ std::optional<IndexPlan> find_index(const std::vector<const Row*>& rows, size_t 
             best = std::move(plan);
         }
     };
-    for (const std::vector<HashWord>& words : hash_candidates(rows, begin, end)) {
-        consider(try_hash(rows, begin, end, words));
+    // No later one can be better than one that tells all rows apart in lists as short as these.
+    const auto beats_all = [&](double mean, size_t longest) {
+        return best && best->form != Form::kLpm && best->indexed == end - begin &&
+               best->mean <= mean && best->longest <= longest;
+    };
+    const Pins pins = pins_of(rows, begin, end);
+    for (const std::vector<HashWord>& words : hash_candidates(pins, rows, begin, end)) {
+        consider(try_hash(pins, rows, begin, end, words));
+        if (beats_all(1, 1)) {
+            return best;
+        }
+    }
+    if (beats_all(1.5, 2)) {
+        return best;  // the shortest lists of lpm cost more
     }
     for (const FieldRef& field : lpm_candidates(rows, begin, end)) {
         consider(try_lpm(rows, begin, end, field));

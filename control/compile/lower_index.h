@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "control/compile/ir.h"
+#include "control/compile/optimize.h"
 #include "lib/program/table.h"
 
 namespace sluice::compile {
@@ -25,9 +25,10 @@ struct IndexPlan {
     FieldRef field;
     std::vector<U128> bounds;
 
-    std::vector<std::vector<size_t>> lists;   ///< rows; kLpm: bounds.size() + 1 of them
-    std::vector<std::vector<Cond>> residual;  ///< by row - begin: what the index leaves to check
-    size_t indexed = 0;                       ///< rows that the index tells apart
+    std::vector<std::vector<size_t>> lists;  ///< rows; kLpm: bounds.size() + 1 of them
+    std::vector<std::vector<LiveCond>>
+        residual;        ///< by row - begin: what the index leaves to check
+    size_t indexed = 0;  ///< rows that the index tells apart
     size_t longest = 0;
     double mean = 0;
 
@@ -35,14 +36,28 @@ struct IndexPlan {
 };
 
 /// The best index over rows [begin, end), if one keeps its lists short.
-std::optional<IndexPlan> find_index(const std::vector<const Row*>& rows, size_t begin, size_t end);
+std::optional<IndexPlan> find_index(const std::vector<const LiveRow*>& rows, size_t begin,
+                                    size_t end);
 
 // The two kinds, for find_index().
-std::vector<std::vector<HashWord>> hash_candidates(const std::vector<const Row*>& rows,
+/// Words that rows pin to one value: what every index over exact words starts from.
+struct Pins {
+    struct Pin {
+        uint32_t slot;
+        uint32_t mask;
+        uint32_t value;
+    };
+    std::vector<Pin> pins;
+    std::vector<uint32_t> first;     ///< of row - begin, and one behind the last
+    std::vector<bool> has_multiple;  ///< a condition of the row has several exact values
+};
+Pins pins_of(const std::vector<const LiveRow*>& rows, size_t begin, size_t end);
+std::vector<std::vector<HashWord>> hash_candidates(const Pins& pins,
+                                                   const std::vector<const LiveRow*>& rows,
                                                    size_t begin, size_t end);
-std::optional<IndexPlan> try_hash(const std::vector<const Row*>& rows, size_t begin, size_t end,
-                                  const std::vector<HashWord>& words);
-std::optional<IndexPlan> try_lpm(const std::vector<const Row*>& rows, size_t begin, size_t end,
+std::optional<IndexPlan> try_hash(const Pins& pins, const std::vector<const LiveRow*>& rows,
+                                  size_t begin, size_t end, const std::vector<HashWord>& words);
+std::optional<IndexPlan> try_lpm(const std::vector<const LiveRow*>& rows, size_t begin, size_t end,
                                  const FieldRef& field);
 
 /// Gives up on indexes whose lists would repeat rows more often than this on average.

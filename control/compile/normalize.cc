@@ -2,6 +2,7 @@
 #include "control/compile/normalize.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 #include <fmt/format.h>
@@ -31,7 +32,7 @@ std::vector<Cond> runs_of(const FieldRef& field, U128 value, U128 mask) {
         const U128 part = value >> i & ones(end - i);
         out.push_back(
             {{field.id, static_cast<uint16_t>(field.ofs + i), static_cast<uint16_t>(end - i)},
-             std::make_shared<ValueSet>(std::vector<ValueRange>{{part, part}})});
+             one_range({part, part})});
         i = end;
     }
     return out;
@@ -49,16 +50,17 @@ class Normalizer {
 public:
     explicit Normalizer(Binder* binder) : binder_(binder) {}
 
-    Parsed<Rows> rows(const lang::Expr& expr) {
-        return std::visit([&](const auto& node) { return visit(node, expr.span); }, expr.node);
-    }
-
-private:
     struct Members {
         ValueSetPtr values;
         std::vector<const lang::Integer*> scattered;  ///< masks that are no prefix
     };
 
+    Parsed<Rows> rows(const lang::Expr& expr) {
+        return std::visit([&](const auto& node) { return visit(node, expr.span); }, expr.node);
+    }
+    Parsed<Members> members(const lang::Compare& node);
+
+private:
     Parsed<Rows> visit(const lang::Bool& node, lang::Span) {
         return node.value ? Rows{Row{}} : Rows{};
     }
@@ -72,7 +74,6 @@ private:
     Parsed<Rows> visit(const lang::And& node, lang::Span span);
     Parsed<Rows> visit(const lang::Or& node, lang::Span span);
 
-    Parsed<Members> members(const lang::Compare& node);
     Parsed<Rows> product(const Rows& a, const Rows& b, lang::Span span);
     Parsed<Rows> limited(Rows rows, lang::Span span);
 
@@ -129,7 +130,8 @@ Parsed<Normalizer::Members> Normalizer::members(const lang::Compare& node) {
     for (const ValueSetPtr& set : sets) {
         ranges.insert(ranges.end(), set->ranges().begin(), set->ranges().end());
     }
-    out.values = std::make_shared<ValueSet>(std::move(ranges));
+    out.values = ranges.size() == 1 ? one_range(ranges[0])
+                                    : std::make_shared<const ValueSet>(std::move(ranges));
     return out;
 }
 
@@ -254,7 +256,8 @@ Parsed<Rows> Normalizer::visit(const lang::Or& node, lang::Span span) {
         if (!part) {
             return part;
         }
-        out.insert(out.end(), part->begin(), part->end());
+        out.insert(out.end(), std::make_move_iterator(part->begin()),
+                   std::make_move_iterator(part->end()));
     }
     simplify(&out);
     return limited(std::move(out), span);
@@ -365,6 +368,12 @@ void simplify(Rows* rows) {
 }
 
 }  // namespace
+
+Parsed<ValueSetPtr> named_members(const lang::Compare& node, Binder* binder) {
+    auto members = Normalizer(binder).members(node);
+    return members ? Parsed<ValueSetPtr>(std::move(members->values))
+                   : Parsed<ValueSetPtr>(members.error());
+}
 
 Parsed<std::vector<Row>> normalize(const lang::Expr& raw, Binder* binder) {
     return Normalizer(binder).rows(raw);

@@ -18,5 +18,7 @@ inline constexpr size_t kMaxRows = 4096;
 
 /// Rows that together match what `raw` matches; none when nothing does.
 lang::Parsed<std::vector<Row>> normalize(const lang::Expr& raw, Binder* binder);
+/// The numbers a comparison's constants stand for; none of them has a mask that is no prefix.
+lang::Parsed<ValueSetPtr> named_members(const lang::Compare& node, Binder* binder);
 
 }  // namespace sluice::compile

@@ -2,6 +2,7 @@
 #include "control/compile/optimize.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "control/compile/optimize_code.h"
 
@@ -71,8 +72,8 @@ private:
     }
 
     /// Known bits of packets that match `row`.
-    static void refine(const Row& row, Known* known) {
-        for (const Cond& cond : row.conds) {
+    static void refine(const std::vector<LiveCond>& conds, Known* known) {
+        for (const LiveCond& cond : conds) {
             const auto& ranges = cond.values->ranges();
             const U128 differ = ranges.front().lo ^ ranges.back().hi;
             U128 same = ones(cond.slice.width);
@@ -93,18 +94,28 @@ private:
         }
     }
 
+    /// What is left of an inport condition; each set is looked at once.
+    const ValueSet* entering(const Cond& cond) {
+        const auto [at, is_new] = entering_.try_emplace(cond.values.get(), cond.values.get());
+        if (is_new) {
+            if (ValueSetPtr left = enterable(cond, *context_.names)) {
+                at->second = left.get();
+                out_.conds.keep(std::move(left));
+            }
+        }
+        return at->second;
+    }
+
     /// True when every packet that gets here matches the row.
     bool add_row(const Row& row, uint32_t flow, const Code& code) {
-        LiveRow live{{}, flow};
+        live_.clear();
         for (const Cond& cond : row.conds) {
             Verdict verdict = judge(cond);
-            Cond kept = cond;
+            LiveCond kept{cond.slice, cond.values.get()};
             if (verdict == Verdict::kDepends && context_.side == kIngress && in_.inport_is_entry &&
                 cond.slice == FieldRef{FieldId::kInport, 0, 32}) {
-                if (ValueSetPtr left = enterable(cond, *context_.names)) {
-                    verdict = left->empty() ? Verdict::kNever : verdict;
-                    kept.values = std::move(left);
-                }
+                kept.values = entering(cond);
+                verdict = kept.values->empty() ? Verdict::kNever : verdict;
             }
             if (verdict == Verdict::kNever) {
                 ++out_.impossible;
@@ -113,16 +124,15 @@ private:
             if (verdict == Verdict::kAlways) {
                 ++out_.implied;
             } else {
-                live.row.conds.push_back(std::move(kept));
+                live_.push_back(kept);
             }
         }
         Known known = in_;
-        refine(live.row, &known);
-        const bool always = live.row.conds.empty();
-        out_.rows.push_back(std::move(live));
+        refine(live_, &known);
+        out_.rows.push_back({out_.conds.put(live_), flow});
         transfer(code, 0, code.instrs.size(), {context_.side, context_.port_security}, known,
                  &out_);
-        return always;
+        return live_.empty();
     }
 
     void find_forward(const std::vector<BoundFlow>& flows, bool decided) {
@@ -148,6 +158,8 @@ private:
 
     const Known& in_;
     const TableContext& context_;
+    std::unordered_map<const ValueSet*, const ValueSet*> entering_;
+    std::vector<LiveCond> live_;  ///< of the row at hand
     Analysis out_;
 };
 

@@ -11,9 +11,12 @@
 // increments equal to a rebuild.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <optional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "control/compile/compile.h"
@@ -60,9 +63,43 @@ struct BoundFlow {
     CodePtr code;
 };
 
+/// What is left of a row. The sets belong to the bound flows, or to the analysis.
+struct LiveCond {
+    FieldRef slice;
+    const ValueSet* values;
+};
 struct LiveRow {
-    Row row;
+    std::span<const LiveCond> conds;
     uint32_t flow;  ///< index in the table's flows
+};
+std::string print(const LiveRow& row);
+
+/// Conditions of all rows; they stay where they are put.
+class LiveConds {
+public:
+    LiveConds() = default;
+    LiveConds(LiveConds&&) = default;
+    LiveConds& operator=(LiveConds&&) = default;
+
+    std::span<const LiveCond> put(const std::vector<LiveCond>& conds) {
+        if (chunks_.empty() || chunks_.back().size() + conds.size() > chunks_.back().capacity()) {
+            chunks_.emplace_back().reserve(std::max(kChunk, conds.size()));
+        }
+        std::vector<LiveCond>& chunk = chunks_.back();
+        const size_t at = chunk.size();
+        chunk.insert(chunk.end(), conds.begin(), conds.end());
+        return {chunk.data() + at, conds.size()};
+    }
+    void keep(ValueSetPtr set) { sets_.push_back(std::move(set)); }
+    void clear() {
+        chunks_ = {};
+        sets_ = {};
+    }
+
+private:
+    static constexpr size_t kChunk = 256;
+    std::vector<std::vector<LiveCond>> chunks_;
+    std::vector<ValueSetPtr> sets_;
 };
 
 struct Analysis {
@@ -72,6 +109,7 @@ struct Analysis {
         Known known;
     };
     std::vector<LiveRow> rows;       ///< in priority order
+    LiveConds conds;                 ///< theirs
     std::vector<Jump> jumps;         ///< one for each target
     std::optional<Known> at_output;  ///< joined over all `output` of ingress
     std::optional<uint8_t> forward;  ///< the table's only outcome is to go on there
@@ -89,10 +127,22 @@ struct TableContext {
 /// `flows` in descending priority, ascending UUID.
 Analysis analyze(const std::vector<BoundFlow>& flows, const Known& in, const TableContext& context);
 
-/// A bit for each PacketClass that has packets which the row could match.
-unsigned classes_of(const Row& row);
+/// What conditions say about the kind of packet: eth.type and ip.proto, null when nothing.
+struct KindConds {
+    const ValueSet* type = nullptr;
+    const ValueSet* proto = nullptr;
+    bool operator==(const KindConds& other) const {
+        const auto same = [](const ValueSet* a, const ValueSet* b) {
+            return a == b || (a != nullptr && b != nullptr && *a == *b);
+        };
+        return same(type, other.type) && same(proto, other.proto);
+    }
+};
+KindConds kind_conds(std::span<const LiveCond> conds);
+/// A bit for each PacketClass that has packets which could meet them.
+unsigned classes_of(const KindConds& conds);
 /// Adds every bit of State that the row or the code looks at.
-void add_reads(const Row& row, SlotMask* reads);
+void add_reads(std::span<const LiveCond> conds, SlotMask* reads);
 void add_reads(const Code& code, bool port_security, SlotMask* reads);
 /// Lengths that the code compares the packet's with.
 void add_pkt_lens(const Code& code, std::vector<uint32_t>* lens);

@@ -318,18 +318,21 @@ void transfer(const Code& code, size_t begin, size_t end, const TransferContext&
     }
 }
 
-unsigned classes_of(const Row& row) {
-    static constexpr U128 kTypes[] = {0x0800, 0x86dd, 0x0806, 0x8035};
-    const auto whole = [&](FieldId id, unsigned width) -> const ValueSet* {
-        for (const Cond& cond : row.conds) {
-            if (cond.slice.id == id && cond.slice.ofs == 0 && cond.slice.width == width) {
-                return cond.values.get();
-            }
+KindConds kind_conds(std::span<const LiveCond> conds) {
+    KindConds out;
+    for (const LiveCond& cond : conds) {
+        if (cond.slice == FieldRef{FieldId::kEthType, 0, 16}) {
+            out.type = cond.values;
+        } else if (cond.slice == FieldRef{FieldId::kIpProto, 0, 8}) {
+            out.proto = cond.values;
         }
-        return nullptr;
-    };
-    const ValueSet* type = whole(FieldId::kEthType, 16);
-    const ValueSet* proto = whole(FieldId::kIpProto, 8);
+    }
+    return out;
+}
+
+unsigned classes_of(const KindConds& conds) {
+    static constexpr U128 kTypes[] = {0x0800, 0x86dd, 0x0806, 0x8035};
+    const auto [type, proto] = conds;
     const auto is_type = [&](U128 v) { return !type || type->contains(v); };
     const auto is_proto = [&](U128 v) { return !proto || proto->contains(v); };
     const bool l4[3] = {
@@ -350,18 +353,21 @@ unsigned classes_of(const Row& row) {
            static_cast<unsigned>(other) << static_cast<unsigned>(PacketClass::kOther);
 }
 
-void add_reads(const Row& row, SlotMask* reads) {
-    for (const Cond& cond : row.conds) {
+void add_reads(std::span<const LiveCond> conds, SlotMask* reads) {
+    for (const LiveCond& cond : conds) {
         // Bits below a set's granularity are not looked at: a prefix reads its prefix only.
+        const U128 all = ones(cond.slice.width);
         U128 varying = 0;
         for (const ValueRange& r : cond.values->ranges()) {
-            U128 value = 0;
-            U128 mask = 0;
-            const bool prefix = prefix_of({r}, cond.slice.width, &value, &mask);
-            varying |= prefix ? mask : ones(cond.slice.width);
+            const U128 free = r.lo ^ r.hi;
+            const bool is_prefix = (free & (free + 1)) == 0 && (r.lo & free) == 0;
+            varying |= is_prefix ? all & ~free : all;
+            if (varying == all) {
+                break;
+            }
         }
         const Slice s = state_slice(cond.slice);
-        const U128 mask = (varying & ones(s.bits)) << s.shift;
+        const U128 mask = varying << s.shift;
         for (unsigned i = 0; i < s.slots; ++i) {
             add(s.slot + i, static_cast<uint32_t>(mask >> 32 * (s.slots - 1u - i)), reads);
         }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 
 #include "control/compile/expr.h"
 
@@ -66,9 +67,16 @@ FlatMap<uint64_t, LbHairpins::Range> ranges(const std::vector<Entry>& list, Key&
     return FlatMap<uint64_t, LbHairpins::Range>(items);
 }
 
-auto sort_key(uint64_t key, const LbHairpin& h) {
-    return std::tuple(key, h.backend_port == 0, h.backend_port, h.proto, h.vip_port,
-                      std::to_array(h.backend), std::to_array(h.vip), std::to_array(h.snat));
+/// Orders as the tuple of these would: the smaller first.
+bool goes_before(uint64_t key_a, const LbHairpin& a, uint64_t key_b, const LbHairpin& b) {
+    if (key_a != key_b) {
+        return key_a < key_b;
+    }
+    const auto rest = [](const LbHairpin& h) {
+        return std::tuple(h.backend_port == 0, h.backend_port, h.proto, h.vip_port,
+                          std::to_array(h.backend), std::to_array(h.vip), std::to_array(h.snat));
+    };
+    return rest(a) < rest(b);
 }
 
 class HairpinsBuilder {
@@ -94,12 +102,15 @@ public:
     }
 
     void finish() {
-        auto& entries = part_.table.entries;
-        const auto by_backend = [](const LbHairpin& h) { return LbHairpins::key(h.backend); };
-        std::sort(entries.begin(), entries.end(), [&](const LbHairpin& a, const LbHairpin& b) {
-            return sort_key(by_backend(a), a) < sort_key(by_backend(b), b);
+        std::sort(entries_.begin(), entries_.end(), [](const auto& a, const auto& b) {
+            return goes_before(a.first, a.second, b.first, b.second);
         });
-        part_.table.by_backend = ranges(entries, by_backend);
+        part_.table.entries.reserve(entries_.size());
+        for (const auto& [key, entry] : entries_) {
+            part_.table.entries.push_back(entry);
+        }
+        part_.table.by_backend = ranges(
+            part_.table.entries, [](const LbHairpin& h) { return LbHairpins::key(h.backend); });
         // An address of its own (hairpin_snat_ip) comes before a VIP, a VIP with a port before one
         // without: the priorities of ovn-controller's table.
         std::sort(vips_.begin(), vips_.end(), [](const auto& a, const auto& b) {
@@ -115,6 +126,7 @@ public:
         }
         part_.table.by_vip =
             ranges(part_.table.vips, [](const LbVip& v) { return LbHairpins::key(v.vip); });
+        part_.table.sessions.reserve(part_.sessions.size());
         for (const auto& [key, session] : part_.sessions) {
             part_.table.sessions.push_back(session);
         }
@@ -142,12 +154,13 @@ private:
             session = std::make_shared<LbSession>();
         }
         h.session = session.get();
-        part_.table.entries.push_back(h);
+        entries_.emplace_back(LbHairpins::key(h.backend), h);
     }
 
     HairpinsPart& part_;
     const HairpinsPart* before_;
     const bool in_registers_;
+    std::vector<std::pair<uint64_t, LbHairpin>> entries_;
     std::vector<std::pair<LbVip, bool>> vips_;
 };
 
@@ -237,12 +250,63 @@ Balancer read_balancer(const sb::LoadBalancer& row, const sb::TemplateVar* varia
     return out;
 }
 
-std::shared_ptr<const HairpinsPart> build_hairpins(const View& view, const Uuid& datapath,
-                                                   const HairpinsPart* before) {
-    const sb::UuidSet balancers = view.mirror.balancers_of(datapath);
-    if (balancers.empty()) {
+size_t HairpinsPart::SessionHash::operator()(const SessionKey& key) const {
+    uint64_t words[4];
+    std::memcpy(words, key.backend.bytes.data(), 16);
+    std::memcpy(words + 2, key.snat.bytes.data(), 16);
+    uint64_t h = uint64_t{key.port} << 8 | key.proto;
+    for (const uint64_t word : words) {
+        h = (h ^ word) * 0x9e3779b97f4a7c15ull;
+        h ^= h >> 29;
+    }
+    return h;
+}
+
+void HairpinTables::start_round(bool all_anew) {
+    round_.clear();
+    if (all_anew) {
+        read_.clear();
+    }
+}
+
+const ReadBalancer& HairpinTables::read(const View& view, const Uuid& uuid) {
+    const auto& row = view.mirror.load_balancers.rows().at(uuid);
+    ReadBalancer& known = read_[uuid];
+    if (known.row != row) {
+        known.row = row;
+        known.errors.clear();
+        known.balancer =
+            read_balancer(*row, view.mirror.template_var(view.identity.name), &known.errors);
+    }
+    return known;
+}
+
+void HairpinTables::forget_gone(const sb::Mirror& mirror) {
+    if (read_.size() > 2 * mirror.load_balancers.size()) {
+        std::erase_if(read_, [&](const auto& item) {
+            return mirror.load_balancers.find(item.first) == nullptr;
+        });
+    }
+}
+
+std::shared_ptr<const HairpinsPart> HairpinTables::build(
+    const View& view, const Uuid& datapath, const std::shared_ptr<const HairpinsPart>& before) {
+    const std::vector<const sb::UuidSet*> sources = view.mirror.balancer_sources(datapath);
+    if (sources.empty()) {
         return nullptr;
     }
+    const auto [place, is_new] =
+        round_.try_emplace(std::pair(view.mirror.balancer_key(datapath), before.get()));
+    if (is_new) {
+        auto made = make(view, sources, before.get());
+        place->second = before && equal(*before, *made) ? before : std::move(made);
+        forget_gone(view.mirror);
+    }
+    return place->second;
+}
+
+std::shared_ptr<const HairpinsPart> HairpinTables::make(
+    const View& view, const std::vector<const sb::UuidSet*>& sources, const HairpinsPart* before) {
     static const sb::StringMap kNone;
     const sb::SbGlobal* global = view.mirror.global();
     const sb::StringMap& options = global ? global->options : kNone;
@@ -252,16 +316,31 @@ std::shared_ptr<const HairpinsPart> build_hairpins(const View& view, const Uuid&
     part->table.vip4_slot = is_consolidated ? kSlotXxreg1 : kSlotXxreg0 + 1;
     part->table.natted_in_mark = sb::get_bool(options, "lb_hairpin_use_ct_mark", true);
     HairpinsBuilder builder(part.get(), before, is_consolidated);
-    const sb::TemplateVar* variables = view.mirror.template_var(view.identity.name);
-    for (const Uuid& uuid : balancers) {
-        const sb::LoadBalancer* row = view.mirror.load_balancers.find(uuid);
-        builder.add(read_balancer(*row, variables, &part->errors));
+    const bool may_repeat = sources.size() > 1;
+    sb::UuidSet seen;
+    for (const sb::UuidSet* source : sources) {
+        for (const Uuid& uuid : *source) {
+            if (may_repeat && !seen.insert(uuid).second) {
+                continue;
+            }
+            const ReadBalancer& one = read(view, uuid);
+            builder.add(one.balancer);
+            part->errors.insert(part->errors.end(), one.errors.begin(), one.errors.end());
+        }
     }
     builder.finish();
     return part;
 }
 
+std::shared_ptr<const HairpinsPart> build_hairpins(const View& view, const Uuid& datapath,
+                                                   const HairpinsPart* before) {
+    return HairpinTables().build(view, datapath, {std::shared_ptr<const void>(), before});
+}
+
 bool equal(const HairpinsPart& a, const HairpinsPart& b) {
+    if (&a == &b) {
+        return true;
+    }
     const auto same = [](const auto& x, const auto& y) { return equal(x, y); };
     return a.table.vip4_slot == b.table.vip4_slot &&
            a.table.natted_in_mark == b.table.natted_in_mark &&

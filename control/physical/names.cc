@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/physical/names.h"
 
-#include <algorithm>
+#include <charconv>
 
 namespace sluice::physical {
 
@@ -19,9 +19,14 @@ std::string group_name_in(const View& view, const Uuid& datapath, const std::str
     if (row_name.starts_with(prefix)) {
         return row_name.substr(prefix.size());
     }
-    const size_t digits = std::min(row_name.find_first_not_of("0123456789"), row_name.size());
-    const bool is_of_another = digits > 0 && digits < row_name.size() && row_name[digits] == '_';
-    return is_of_another ? "" : row_name;
+    return datapath_key_of_group(row_name) ? "" : row_name;
+}
+
+std::optional<uint32_t> datapath_key_of_group(const std::string& row_name) {
+    uint32_t key = 0;
+    const char* const end = row_name.data() + row_name.size();
+    const auto [rest, error] = std::from_chars(row_name.data(), end, key);
+    return error == std::errc() && rest != end && *rest == '_' ? std::optional(key) : std::nullopt;
 }
 
 Signature signature_of(const View& view, const Uuid& datapath) {
@@ -47,15 +52,12 @@ bool is_secured(const View& view, const Uuid& datapath) {
     return false;
 }
 
-DatapathNames::DatapathNames(const View& view, const Uuid& datapath, const Signature& signature)
+DatapathNames::DatapathNames(const View& view, const Uuid& datapath, const Signature& signature,
+                             bool is_secured)
     : view_(view),
-      is_secured_(is_secured(view, datapath)),
+      is_secured_(is_secured),
       group_prefix_(group_prefix(view, datapath)),
-      signature_(signature) {
-    for (const auto& [name, meaning] : signature) {
-        can_enter_[meaning.key] = meaning.can_enter;
-    }
-}
+      signature_(signature) {}
 
 std::optional<uint32_t> DatapathNames::port_key(std::string_view name) const {
     if (name == "none") {
@@ -93,6 +95,11 @@ const std::string* DatapathNames::template_var(std::string_view name) const {
 }
 
 bool DatapathNames::inport_possible(uint32_t key) const {
+    if (can_enter_.empty()) {
+        for (const auto& [name, meaning] : signature_) {
+            can_enter_[meaning.key] = meaning.can_enter;
+        }
+    }
     const auto it = can_enter_.find(key);
     return it != can_enter_.end() && it->second;
 }

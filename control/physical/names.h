@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "control/compile/compile.h"
@@ -29,6 +30,9 @@ using Signature = std::map<std::string, NameMeaning, std::less<>>;
 /// datapath, "KEY_NAME", and the flows say @NAME. Rows of other datapaths give "".
 std::string group_name_in(const View& view, const Uuid& datapath, const std::string& row_name);
 
+/// The KEY of such a row; nothing when it is for all datapaths.
+std::optional<uint32_t> datapath_key_of_group(const std::string& row_name);
+
 /// Ports and groups of a datapath by name.
 Signature signature_of(const View& view, const Uuid& datapath);
 
@@ -37,7 +41,9 @@ bool is_secured(const View& view, const Uuid& datapath);
 
 class DatapathNames final : public compile::Names {
 public:
-    DatapathNames(const View& view, const Uuid& datapath, const Signature& signature);
+    /// `is_secured`: is_secured() of the datapath.
+    DatapathNames(const View& view, const Uuid& datapath, const Signature& signature,
+                  bool is_secured);
 
     std::optional<uint32_t> port_key(std::string_view name) const override;
     const std::vector<std::string>* address_set(std::string_view name) const override;
@@ -52,7 +58,7 @@ private:
     const bool is_secured_;
     std::string group_prefix_;
     const Signature& signature_;
-    std::map<uint32_t, bool> can_enter_;
+    mutable std::unordered_map<uint32_t, bool> can_enter_;  ///< made when first asked for
 };
 
 }  // namespace sluice::physical

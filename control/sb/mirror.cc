@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/sb/mirror.h"
 
+#include <algorithm>
+
 namespace sluice::sb {
 namespace {
 
@@ -154,6 +156,31 @@ UuidSet Mirror::balancers_of(const Uuid& datapath) const {
     }
     return all;
 }
+std::vector<const UuidSet*> Mirror::balancer_sources(const Uuid& datapath) const {
+    std::vector<const UuidSet*> out;
+    if (const UuidSet& own = get(balancers_by_dp_, datapath); !own.empty()) {
+        out.push_back(&own);
+    }
+    for (const Uuid& group : groups_with(datapath)) {
+        if (const UuidSet& more = get(balancers_by_group_, group); !more.empty()) {
+            out.push_back(&more);
+        }
+    }
+    return out;
+}
+std::vector<Uuid> Mirror::balancer_key(const Uuid& datapath) const {
+    std::vector<Uuid> key;
+    for (const Uuid& group : groups_with(datapath)) {
+        if (!get(balancers_by_group_, group).empty()) {
+            key.push_back(group);
+        }
+    }
+    std::sort(key.begin(), key.end());
+    if (!get(balancers_by_dp_, datapath).empty()) {
+        key.push_back(datapath);  // what it has beside its groups is its own
+    }
+    return key;
+}
 const SbGlobal* Mirror::global() const {
     return sb_global.size() == 0 ? nullptr : sb_global.rows().begin()->second.get();
 }
@@ -189,6 +216,13 @@ void Mirror::index(const PortBinding& row, bool add) {
     update_name(&keys, row.tunnel_key, row.uuid, add);
     if (keys.empty()) {
         port_keys_.erase(row.datapath);
+    }
+    if (row.type != PortType::kVif) {
+        UuidSet& same = by_type_[size_t(row.type)];
+        add ? void(same.insert(row.uuid)) : void(same.erase(row.uuid));
+    }
+    if (row.type == PortType::kPatch || row.type == PortType::kL3Gateway) {
+        update_set(&patches_by_dp_, row.datapath, row.uuid, add);
     }
     if (!row.parent_port.empty()) {
         update_set(&children_, row.parent_port, row.uuid, add);
@@ -259,8 +293,8 @@ void Mirror::forget_changes() {
     forget(sb_global, chassis, chassis_private, encaps, datapaths, ports, multicast_groups, flows,
            dp_groups, address_sets, port_groups, mac_bindings, static_mac_bindings, fdb, ha_groups,
            ha_chassis, gateway_chassis, template_vars, dhcp_options, dhcp6_options, dns,
-           load_balancers, meters, meter_bands, mirrors, ip_multicast, igmp_groups, service_monitors,
-           controller_events, bfd);
+           load_balancers, meters, meter_bands, mirrors, ip_multicast, igmp_groups,
+           service_monitors, controller_events, bfd);
 }
 
 }  // namespace sluice::sb

@@ -9,6 +9,7 @@
 // holds its shared_ptr.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -134,6 +135,14 @@ public:
     const UuidSet& port_groups_with(const std::string& port_name) const;
     /// Load balancers in force in a datapath, by UUID.
     UuidSet balancers_of(const Uuid& datapath) const;
+    /// The same as the sets that it is the union of; none when there is no balancer. Datapaths with
+    /// equal keys have the same.
+    std::vector<const UuidSet*> balancer_sources(const Uuid& datapath) const;
+    std::vector<Uuid> balancer_key(const Uuid& datapath) const;
+    /// Ports of a type, of all but kVif.
+    const UuidSet& ports_of_type(PortType type) const { return by_type_[size_t(type)]; }
+    /// Patch and l3gateway ports of a datapath.
+    const UuidSet& patches_of(const Uuid& datapath) const { return get(patches_by_dp_, datapath); }
     /// Containers inside a VIF, by UUID.
     const UuidSet& children_of(const std::string& parent_port) const;
 
@@ -189,6 +198,8 @@ private:
     Index flows_by_group_, dp_groups_by_dp_, balancers_by_dp_, balancers_by_group_;
     std::unordered_map<uint32_t, UuidSet> fdb_by_key_;
     NameIndex port_groups_by_port_, children_;
+    std::array<UuidSet, size_t(PortType::kUnknown) + 1> by_type_;
+    Index patches_by_dp_;
 };
 
 }  // namespace sluice::sb

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/program/table_build.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -140,10 +141,22 @@ uint32_t TableBuilder::add_candidate(uint32_t rule, uint32_t row,
 }
 
 uint32_t TableBuilder::add_list(const std::vector<uint32_t>& candidates) {
-    const auto [at, fresh] = list_of_.try_emplace(candidates, static_cast<uint32_t>(lists_.size()));
-    if (!fresh) {
-        return at->second;
+    uint64_t hash = candidates.size();
+    for (const uint32_t c : candidates) {
+        hash = (hash ^ c) * 0x9e3779b97f4a7c15ull;
+        hash ^= hash >> 29;
     }
+    const auto [first_known, last_known] = list_of_.equal_range(hash);
+    for (auto it = first_known; it != last_known; ++it) {
+        const PendingList& known = lists_[it->second];
+        if (std::equal(candidates.begin(), candidates.end(),
+                       list_candidates_.begin() + known.candidates,
+                       list_candidates_.begin() + known.candidates + known.count)) {
+            return it->second;
+        }
+    }
+    const auto id = static_cast<uint32_t>(lists_.size());
+    list_of_.emplace(hash, id);
     size_t first = 0;
     for (size_t i = 0; i < candidates.size(); ++i) {
         const PendingCandidate& c = candidates_[candidates[i]];
@@ -153,8 +166,10 @@ uint32_t TableBuilder::add_list(const std::vector<uint32_t>& candidates) {
         point(where + offsetof(Candidate, rule), rules_[c.rule]);
         point(where + offsetof(Candidate, tests), c.tests);
     }
-    lists_.push_back({first, static_cast<uint32_t>(candidates.size())});
-    return at->second;
+    lists_.push_back({first, static_cast<uint32_t>(candidates.size()),
+                      static_cast<uint32_t>(list_candidates_.size())});
+    list_candidates_.insert(list_candidates_.end(), candidates.begin(), candidates.end());
+    return id;
 }
 
 size_t TableBuilder::put_lists(const std::vector<uint32_t>& lists) {

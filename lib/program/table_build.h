@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "lib/program/table.h"
@@ -92,6 +93,7 @@ private:
     struct PendingList {
         size_t first;
         uint32_t count;
+        uint32_t candidates;  ///< where they are in list_candidates_
     };
     struct PendingSegment {
         Segment segment;
@@ -103,7 +105,8 @@ private:
     std::vector<std::shared_ptr<const void>> keep_;
     std::vector<PendingCandidate> candidates_;
     std::vector<PendingList> lists_;
-    std::map<std::vector<uint32_t>, uint32_t> list_of_;
+    std::vector<uint32_t> list_candidates_;
+    std::unordered_multimap<uint64_t, uint32_t> list_of_;  ///< by hash of the candidates
     std::vector<PendingSegment> segments_;
     std::vector<RangeSet> sets_;
     std::vector<size_t> set_bounds_;

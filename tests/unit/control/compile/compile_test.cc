@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whole datapaths: what vanishes, what is read, what is shared, what is reported.
+#include <algorithm>
 #include <map>
 
 #include <catch2/catch.hpp>
@@ -62,7 +63,8 @@ private:
 };
 
 bool reads(const Compiled& compiled, unsigned side, Slot slot) {
-    return compiled.reads[side].w[slot] != 0;
+    return std::any_of(compiled.reads[side].begin(), compiled.reads[side].end(),
+                       [&](const SlotMask& of_class) { return of_class.w[slot] != 0; });
 }
 
 const Rule* only_rule(const Table* table) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Actions that remember, recall or choose, as instructions; and matches on the connection's ports.
+#include <algorithm>
+
 #include <catch2/catch.hpp>
 
 #include "control/compile/compile.h"
@@ -54,7 +56,11 @@ struct One {
         const Rule* rule = table->segments[0].constant.rule;
         return {rule->code, rule->code + rule->length};
     }
-    bool reads(unsigned slot) const { return compiled.reads[kIngress].w[slot] != 0; }
+    bool reads(unsigned slot) const {
+        const ClassReads& reads = compiled.reads[kIngress];
+        return std::any_of(reads.begin(), reads.end(),
+                           [&](const SlotMask& of_class) { return of_class.w[slot] != 0; });
+    }
 };
 
 }  // namespace
