@@ -87,13 +87,13 @@ const LbHairpin* chk_lb_hairpin(const LbHairpins* table, const State& s, const C
     return nullptr;
 }
 
-void open_hairpin_session(const LbHairpin& hairpin, const State& s) {
+void open_hairpin_session(const LbHairpin& hairpin, const State& s, uint32_t datapath) {
     if (hairpin.session) {
-        hairpin.session->set(proto_of(s));
+        hairpin.session->set(datapath, proto_of(s));
     }
 }
 
-HairpinReply chk_lb_hairpin_reply(const LbHairpins* table, const State& s) {
+HairpinReply chk_lb_hairpin_reply(const LbHairpins* table, const State& s, uint32_t datapath) {
     if (!table || !is_ip(s)) {
         return HairpinReply::kNo;
     }
@@ -109,7 +109,7 @@ HairpinReply chk_lb_hairpin_reply(const LbHairpins* table, const State& s) {
         if (h.backend_port != 0 && (proto_of(s) != h.proto || s.w[kSlotL4Src] != h.backend_port)) {
             continue;
         }
-        if (h.session && h.session->has(proto_of(s))) {
+        if (h.session && h.session->has(datapath, proto_of(s))) {
             return HairpinReply::kYes;
         }
         answer = HairpinReply::kNotYet;

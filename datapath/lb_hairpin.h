@@ -24,15 +24,15 @@ struct CtTuple;  // datapath/conntrack/conntrack.h
 /// that the last step found (CtView::original), null without one. Any table may be null.
 const LbHairpin* chk_lb_hairpin(const LbHairpins* table, const State& s, const CtTuple* original);
 
-/// To be called when it was 1: answers are known from now on.
-void open_hairpin_session(const LbHairpin& hairpin, const State& s);
+/// To be called when it was 1: answers are known from now on, in the datapath with this key.
+void open_hairpin_session(const LbHairpin& hairpin, const State& s, uint32_t datapath);
 
 enum class HairpinReply : uint8_t {
     kNo,
     kNotYet,  ///< would be one if a hairpin packet had been seen: 0 for this packet
     kYes,
 };
-HairpinReply chk_lb_hairpin_reply(const LbHairpins* table, const State& s);
+HairpinReply chk_lb_hairpin_reply(const LbHairpins* table, const State& s, uint32_t datapath);
 
 /// ct_snat_to_vip: where to find the source address to commit; null: the action does nothing.
 const LbVip* hairpin_vip(const LbHairpins* table, const State& s, const CtTuple* original);

@@ -51,11 +51,11 @@ void Walker<kTrace>::check_hairpin(const Instr& i) {
     if (i.op == Op::kChkLbHairpin) {
         const LbHairpin* const found = chk_lb_hairpin(table, f_.s, original_tuple());
         if (found) {
-            open_hairpin_session(*found, f_.s);
+            open_hairpin_session(*found, f_.s, f_.datapath->key);
         }
         is = found != nullptr;
     } else {
-        const HairpinReply reply = chk_lb_hairpin_reply(table, f_.s);
+        const HairpinReply reply = chk_lb_hairpin_reply(table, f_.s, f_.datapath->key);
         is = reply == HairpinReply::kYes;
         out_.cacheable = out_.cacheable && reply != HairpinReply::kNotYet;
     }

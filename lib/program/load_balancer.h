@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // LbHairpins: what chk_lb_hairpin(), chk_lb_hairpin_reply() and ct_snat_to_vip ask about a
-// datapath.
+// datapath. Datapaths with the same load balancers have one between them.
 //
 // What. A packet that was balanced to its own sender must be sent back with the VIP (or
 // options:hairpin_snat_ip) as its source, so that the answer comes back through the balancer. From
 // the Southbound's Load_Balancer rows: one LbHairpin a (VIP, backend) pair, one LbVip a VIP.
 // Design. Both are found by one address; the few that share it are compared one by one. An answer
 // is an answer only once a hairpin packet went the other way: OVN learns a flow then. That is the
-// one thing here which packets change: LbSession, a bit a protocol, which never goes back to 0
-// while the backend is there and survives publishes. Threads: immutable once published, sessions
+// one thing here which packets change: LbSession, which lasts while the backend is there and
+// survives publishes. Threads: immutable once published, sessions
 // excepted (any worker sets, any reads).
 #pragma once
 
@@ -22,18 +22,33 @@
 
 namespace sluice {
 
-/// Whether packets of (datapath, backend, source of hairpin packets, port) went back to their
-/// sender, by IP protocol.
+/// In which datapaths packets of (backend, source of hairpin packets, port) went back to their
+/// sender, by IP protocol. Datapaths with the same balancers share it, like the table around it; a
+/// backend is behind one switch, so few places are enough. A ninth takes the place of another.
 struct LbSession {
-    std::atomic<uint32_t> seen[8] = {};
+    static constexpr unsigned kPlaces = 8;
+    std::atomic<uint32_t> seen[kPlaces] = {};  ///< datapath's key << 8 | protocol; 0: free
 
-    bool has(uint8_t proto) const {
-        return seen[proto / 32].load(std::memory_order_acquire) >> proto % 32 & 1;
-    }
-    void set(uint8_t proto) {
-        if (!has(proto)) {
-            seen[proto / 32].fetch_or(1u << proto % 32, std::memory_order_release);
+    bool has(uint32_t datapath, uint8_t proto) const {
+        for (const std::atomic<uint32_t>& place : seen) {
+            const uint32_t known = place.load(std::memory_order_acquire);
+            if (known == (datapath << 8 | proto)) {
+                return true;
+            }
         }
+        return false;
+    }
+    void set(uint32_t datapath, uint8_t proto) {
+        const uint32_t wanted = datapath << 8 | proto;
+        for (std::atomic<uint32_t>& place : seen) {
+            uint32_t known = place.load(std::memory_order_acquire);
+            if (known == wanted || (known == 0 && place.compare_exchange_strong(
+                                                      known, wanted, std::memory_order_release)) ||
+                known == wanted) {
+                return;
+            }
+        }
+        seen[wanted % kPlaces].store(wanted, std::memory_order_release);
     }
 };
 
@@ -70,7 +85,7 @@ struct LbHairpins {
     FlatMap<uint64_t, Range> by_vip;
     uint8_t vip4_slot = kSlotXxreg0 + 1;  ///< where northd notes an IPv4 VIP: reg1, newer ones reg4
     bool natted_in_mark = true;           ///< ct_mark.natted, else ct_label.natted of old ones
-    std::vector<std::shared_ptr<LbSession>> sessions;
+    std::vector<std::shared_ptr<LbSession>> sessions;  ///< those of the entries
 
     static uint64_t key(const uint32_t address[4]) {
         uint64_t h = uint64_t{address[0]} << 32 | address[1];

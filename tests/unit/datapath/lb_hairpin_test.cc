@@ -139,14 +139,15 @@ TEST_CASE("where older and newer northds note things", "[hairpin]") {
 
 TEST_CASE("an answer is one once its hairpin packet was seen", "[hairpin]") {
     Table table;
-    CHECK(chk_lb_hairpin_reply(&table.t, reply()) == HairpinReply::kNotYet);
-    open_hairpin_session(*chk_lb_hairpin(&table.t, hairpin(), nullptr), hairpin());
-    CHECK(chk_lb_hairpin_reply(&table.t, reply()) == HairpinReply::kYes);
-    CHECK(chk_lb_hairpin_reply(nullptr, reply()) == HairpinReply::kNo);
+    CHECK(chk_lb_hairpin_reply(&table.t, reply(), 7) == HairpinReply::kNotYet);
+    open_hairpin_session(*chk_lb_hairpin(&table.t, hairpin(), nullptr), hairpin(), 7);
+    CHECK(chk_lb_hairpin_reply(&table.t, reply(), 7) == HairpinReply::kYes);
+    CHECK(chk_lb_hairpin_reply(&table.t, reply(), 8) == HairpinReply::kNotYet);  // not there
+    CHECK(chk_lb_hairpin_reply(nullptr, reply(), 7) == HairpinReply::kNo);
     const auto with = [&](unsigned slot, uint32_t value) {
         State s = reply();
         s.w[slot] = value;
-        return chk_lb_hairpin_reply(&table.t, s);
+        return chk_lb_hairpin_reply(&table.t, s, 7);
     };
     CHECK(with(kSlotIp4Dst, kVip) == HairpinReply::kNo);  // it has an address of its own to go to
     CHECK(with(kSlotIp4Src, kBackend + 1) == HairpinReply::kNo);
@@ -164,11 +165,11 @@ TEST_CASE("without ports every protocol is balanced, and seen for itself", "[hai
     s.w[kSlotXxreg0 + 2] = 7;
     REQUIRE(chk_lb_hairpin(&table.t, s, nullptr) != nullptr);
     CHECK(hairpin_vip(&table.t, s, nullptr) != nullptr);
-    open_hairpin_session(table.t.entries[0], s);
+    open_hairpin_session(table.t.entries[0], s, 7);
     State answer = reply();
-    CHECK(chk_lb_hairpin_reply(&table.t, answer) == HairpinReply::kNotYet);
+    CHECK(chk_lb_hairpin_reply(&table.t, answer, 7) == HairpinReply::kNotYet);
     answer.w[kSlotIpProto] = 1;
-    CHECK(chk_lb_hairpin_reply(&table.t, answer) == HairpinReply::kYes);
+    CHECK(chk_lb_hairpin_reply(&table.t, answer, 7) == HairpinReply::kYes);
 }
 
 TEST_CASE("ct_snat_to_vip finds the address by what was noted alone", "[hairpin]") {
@@ -210,11 +211,11 @@ TEST_CASE("hairpins of IPv6", "[hairpin]") {
     }
     CHECK(chk_lb_hairpin(&table.t, s, nullptr) == &h);
     CHECK(hairpin_vip(&table.t, s, nullptr) == &v);
-    open_hairpin_session(h, s);
+    open_hairpin_session(h, s, 7);
     State answer = s;
     std::copy(vip, vip + 4, answer.w + kSlotIp6Dst);
     answer.w[kSlotL4Src] = 8080;
-    CHECK(chk_lb_hairpin_reply(&table.t, answer) == HairpinReply::kYes);
+    CHECK(chk_lb_hairpin_reply(&table.t, answer, 7) == HairpinReply::kYes);
     answer.w[kSlotIp6Dst] += 1;
-    CHECK(chk_lb_hairpin_reply(&table.t, answer) == HairpinReply::kNo);
+    CHECK(chk_lb_hairpin_reply(&table.t, answer, 7) == HairpinReply::kNo);
 }

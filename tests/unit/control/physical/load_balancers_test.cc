@@ -179,7 +179,7 @@ TEST_CASE("hairpins of a datapath, by its own rows and those of its groups", "[b
         CHECK_FALSE(equal(*part, *other));
     }
     SECTION("sessions go on over changes, and end with their backend") {
-        with_port.session->set(6);
+        with_port.session->set(1, 6);
         put(&world, sb::kLoadBalancer, 23,
             {{"vips", ovsdb::Datum::string_map({{"10.0.1.7", "10.0.0.7"}})},
              {"datapaths", here()}});
@@ -187,7 +187,7 @@ TEST_CASE("hairpins of a datapath, by its own rows and those of its groups", "[b
         CHECK_FALSE(equal(*part, *more));
         unsigned open = 0;
         for (const LbHairpin& h : more->table.entries) {
-            open += h.session->has(6);
+            open += h.session->has(1, 6);
         }
         CHECK(open == 1);
         remove(&world, sb::kLoadBalancer, 20);
@@ -196,7 +196,7 @@ TEST_CASE("hairpins of a datapath, by its own rows and those of its groups", "[b
             {{"vips", ovsdb::Datum::string_map({{"10.0.1.1:80", "10.0.0.1:8080"}})},
              {"datapaths", here()}});
         for (const LbHairpin& h : build_hairpins(world.view, kSwitch, less.get())->table.entries) {
-            CHECK_FALSE(h.session->has(6));
+            CHECK_FALSE(h.session->has(1, 6));
         }
     }
     SECTION("the same rows give an equal table") {
