@@ -34,10 +34,8 @@ bool PipelineBuilder::update_masks() {
         return at;
     };
     for (const auto& [datapath, local] : locals_) {
-        for (const LogicalPort& port : local.ports->ports) {
-            if (port.reach == Reach::kPatch) {
-                parent[root(local.index)] = root(port.peer_datapath);
-            }
+        for (const uint32_t peer : local.ports->peers) {
+            parent[root(local.index)] = root(peer);
         }
     }
     std::vector<ClassReads> reads(index_used_.size());

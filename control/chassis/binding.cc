@@ -40,8 +40,22 @@ public:
     }
 
     BindingPlan make() {
-        for (const auto& [uuid, port] : mirror_.ports.rows()) {
-            consider(*port);
+        // VIFs by what is plugged in, the others by type: most ports are VIFs of other chassis.
+        for (const auto& [name, vif] : attachments_.vifs) {
+            if (const PortBinding* port = mirror_.port(name); port && !port->is_container()) {
+                consider_vif(*port);
+            }
+            for (const Uuid& child : mirror_.children_of(name)) {
+                if (const PortBinding* port = mirror_.ports.find(child)) {
+                    consider_vif(*port);
+                }
+            }
+        }
+        for (const PortType type : {PortType::kVirtual, PortType::kL3Gateway, PortType::kL2Gateway,
+                                    PortType::kChassisRedirect, PortType::kExternal}) {
+            for (const Uuid& uuid : mirror_.ports_of_type(type)) {
+                consider(*mirror_.ports.find(uuid));
+            }
         }
         std::sort(plan_.refused.begin(), plan_.refused.end());
         return std::move(plan_);
@@ -96,17 +110,17 @@ private:
         }
     }
 
+    void consider_vif(const PortBinding& port) {
+        if (port.is_container() && port.tag != 0) {
+            claim_vif(port, parent_vif(port.parent_port));
+        } else if (port.type == PortType::kVif && !port.is_container()) {
+            claim_vif(port, attachments_.vif(port.logical_port));
+        }
+    }
+
     void consider(const PortBinding& port) {
         switch (port.type) {
-        case PortType::kVif:
-            if (port.is_container()) {
-                if (port.tag != 0) {
-                    claim_vif(port, parent_vif(port.parent_port));
-                }
-            } else {
-                claim_vif(port, attachments_.vif(port.logical_port));
-            }
-            break;
+        case PortType::kVif: break;
         case PortType::kVirtual:
             if (!port.virtual_parent.empty()) {
                 claim_vif(port, parent_vif(port.virtual_parent));

@@ -19,16 +19,28 @@ struct Pending {
     std::map<uint16_t, std::vector<const EntryPoint*>> tagged;
 };
 
+/// Ports that may have something physical here: what is claimed, and by name what is plugged in
+/// without a claim.
 std::vector<const PortBinding*> ports_here(const View& view) {
     std::vector<const PortBinding*> rows;
-    for (const auto& [datapath, index] : view.datapath_index) {
-        for (const Uuid& uuid : view.mirror.ports_of(datapath)) {
-            rows.push_back(view.mirror.ports.find(uuid));
+    const auto add = [&](const PortBinding* row) {
+        if (row && view.datapath_index.contains(row->datapath)) {
+            rows.push_back(row);
+        }
+    };
+    for (const auto& [uuid, claim] : view.plan.claims) {
+        add(view.mirror.ports.find(uuid));
+    }
+    for (const PortType type : {PortType::kLocalport, PortType::kLocalnet, PortType::kL2Gateway}) {
+        for (const Uuid& uuid : view.mirror.ports_of_type(type)) {
+            add(view.mirror.ports.find(uuid));
         }
     }
     std::sort(rows.begin(), rows.end(), [](const PortBinding* a, const PortBinding* b) {
-        return std::tie(a->datapath, a->tunnel_key) < std::tie(b->datapath, b->tunnel_key);
+        return std::tie(a->datapath, a->tunnel_key, a->uuid) <
+               std::tie(b->datapath, b->tunnel_key, b->uuid);
     });
+    rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
     return rows;
 }
 

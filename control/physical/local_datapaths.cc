@@ -59,7 +59,7 @@ std::set<Uuid> local_datapaths(const sb::Mirror& mirror, const chassis::BindingP
     while (!open.empty()) {
         const Uuid datapath = open.back();
         open.pop_back();
-        for (const Uuid& uuid : mirror.ports_of(datapath)) {
+        for (const Uuid& uuid : mirror.patches_of(datapath)) {
             const PortBinding* port = mirror.ports.find(uuid);
             const PortBinding* peer = peer_of(mirror, *port);
             if (peer && leads_on(mirror, plan, chassis_name, *port)) {

@@ -51,8 +51,9 @@ void set_patch(const View& view, const PortBinding& port, LogicalPort* out) {
     }
 }
 
-void set_remote(const View& view, const PortBinding& port, LogicalPort* out) {
-    const PortBinding* localnet = localnet_of(view, port.datapath);
+/// `localnet`: of the port's datapath.
+void set_remote(const View& view, const PortBinding& port, const PortBinding* localnet,
+                LogicalPort* out) {
     if (localnet && localnet->uuid != port.uuid && port.type != PortType::kChassisRedirect) {
         out->reach = Reach::kLocalnet;
         out->via_key = localnet->tunnel_key;
@@ -86,7 +87,7 @@ void set_mirrors(const View& view, const PortBinding& port, LogicalPort* out) {
     }
 }
 
-LogicalPort make_port(const View& view, const PortBinding& port) {
+LogicalPort make_port(const View& view, const PortBinding& port, const PortBinding* localnet) {
     LogicalPort out{};
     out.key = port.tunnel_key;
     out.ct_zone = view.zones.of_port(port.logical_port);
@@ -104,7 +105,7 @@ LogicalPort make_port(const View& view, const PortBinding& port) {
         out.vlan_tci = tag == 0 ? uint16_t{0} : static_cast<uint16_t>(0x1000 | (tag & 0xfff));
         set_mirrors(view, port, &out);
     } else if (port.type != PortType::kLocalnet) {
-        set_remote(view, port, &out);
+        set_remote(view, port, localnet, &out);
     }
     return out;
 }
@@ -202,8 +203,12 @@ std::shared_ptr<const PortsPart> build_ports(const View& view, const Uuid& datap
         return a->tunnel_key < b->tunnel_key;
     });
     std::vector<std::pair<uint32_t, const LogicalPort*>> items;
+    const PortBinding* localnet = localnet_of(view, datapath);
     for (const PortBinding* row : rows) {
-        LogicalPort& port = part->ports.emplace_back(make_port(view, *row));
+        LogicalPort& port = part->ports.emplace_back(make_port(view, *row, localnet));
+        if (port.reach == Reach::kPatch) {
+            part->peers.push_back(port.peer_datapath);
+        }
         if (!row->port_security.empty()) {
             std::vector<std::string> errors;
             if (auto security = parse_port_security(row->port_security, &errors)) {
@@ -216,6 +221,8 @@ std::shared_ptr<const PortsPart> build_ports(const View& view, const Uuid& datap
         }
         items.emplace_back(port.key, &port);
     }
+    std::sort(part->peers.begin(), part->peers.end());
+    part->peers.erase(std::unique(part->peers.begin(), part->peers.end()), part->peers.end());
     part->by_key = FlatMap<uint32_t, const LogicalPort*>(items);
     return part;
 }

@@ -20,14 +20,23 @@ uint64_t number(const sb::PortBinding& port, std::string_view key) {
 std::vector<PortQueue> qos_queues(const sb::Mirror& mirror, const chassis::BindingPlan& plan,
                                   const std::set<Uuid>& local) {
     std::map<uint32_t, PortQueue> queues;
-    for (const auto& [uuid, port] : mirror.ports.rows()) {
-        const bool here = plan.has(uuid) ||
-                          (port->type == sb::PortType::kLocalnet && local.contains(port->datapath));
-        const PortQueue queue{static_cast<uint32_t>(number(*port, "qdisc_queue_id")),
-                              number(*port, "qos_min_rate"), number(*port, "qos_max_rate"),
-                              number(*port, "qos_burst")};
-        if (here && queue.id != 0 && (queue.min_bps || queue.max_bps || queue.burst_bits)) {
+    const auto add = [&](const sb::PortBinding& port) {
+        const PortQueue queue{static_cast<uint32_t>(number(port, "qdisc_queue_id")),
+                              number(port, "qos_min_rate"), number(port, "qos_max_rate"),
+                              number(port, "qos_burst")};
+        if (queue.id != 0 && (queue.min_bps || queue.max_bps || queue.burst_bits)) {
             queues.emplace(queue.id, queue);
+        }
+    };
+    for (const auto& [uuid, claim] : plan.claims) {
+        if (const sb::PortBinding* port = mirror.ports.find(uuid)) {
+            add(*port);
+        }
+    }
+    for (const Uuid& uuid : mirror.ports_of_type(sb::PortType::kLocalnet)) {
+        const sb::PortBinding* port = mirror.ports.find(uuid);
+        if (local.contains(port->datapath)) {
+            add(*port);
         }
     }
     std::vector<PortQueue> out;

@@ -41,6 +41,7 @@ struct PortsPart {
     std::deque<LogicalPort> ports;
     std::vector<std::unique_ptr<const PortSecurity>> security;
     FlatMap<uint32_t, const LogicalPort*> by_key;
+    std::vector<uint32_t> peers;      ///< datapaths behind its patch ports, ascending
     std::vector<std::string> errors;  ///< port_security that does not parse
 };
 std::shared_ptr<const PortsPart> build_ports(const View& view, const Uuid& datapath);
