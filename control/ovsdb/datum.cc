@@ -2,7 +2,9 @@
 #include "control/ovsdb/datum.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <functional>
 
 #include "control/ovsdb/schema.h"
 #include "lib/json/json.h"
@@ -19,6 +21,21 @@ const std::shared_ptr<const std::string>& shared_empty() {
 
 std::shared_ptr<const std::string> share(std::string text) {
     return text.empty() ? shared_empty() : std::make_shared<const std::string>(std::move(text));
+}
+
+/// Strings off the wire: few are said over and over ("ingress", names of stages, keys of maps), so
+/// those of late are one object.
+std::shared_ptr<const std::string> recent(std::string_view text) {
+    constexpr size_t kLongest = 40;
+    if (text.empty() || text.size() > kLongest) {
+        return share(std::string(text));
+    }
+    static thread_local std::array<std::shared_ptr<const std::string>, 1024> known;
+    auto& place = known[std::hash<std::string_view>()(text) % known.size()];
+    if (!place || *place != text) {
+        place = std::make_shared<const std::string>(text);
+    }
+    return place;
 }
 
 Error mismatch(json::Value value, const char* expected) {
@@ -44,7 +61,8 @@ Result<Atom> atom_from_json(json::Value value, AtomType type) {
         }
         return mismatch(value, "a boolean");
     case AtomType::kString:
-        return value.is_string() ? Result<Atom>(Atom(value.string())) : mismatch(value, "a string");
+        return value.is_string() ? Result<Atom>(Atom(recent(value.string())))
+                                 : mismatch(value, "a string");
     case AtomType::kUuid: {
         const bool tagged = value.size() == 2 && value.at(0).string() == "uuid";
         const auto uuid = tagged ? parse_uuid(value.at(1).string()) : std::nullopt;
@@ -100,6 +118,11 @@ bool Atom::boolean() const {
 const std::string& Atom::string() const {
     const auto* value = std::get_if<std::shared_ptr<const std::string>>(&value_);
     return value != nullptr ? **value : *shared_empty();
+}
+
+std::shared_ptr<const std::string> Atom::shared_string() const {
+    const auto* value = std::get_if<std::shared_ptr<const std::string>>(&value_);
+    return value != nullptr ? *value : nullptr;
 }
 
 Uuid Atom::uuid() const {

@@ -45,6 +45,7 @@ public:
     Atom(bool value) : value_(value) {}
     Atom(const Uuid& value) : value_(value) {}
     Atom(std::string value);
+    Atom(std::shared_ptr<const std::string> value) : value_(std::move(value)) {}
     Atom(std::string_view value) : Atom(std::string(value)) {}
     Atom(const char* value) : Atom(std::string(value)) {}
 
@@ -54,6 +55,8 @@ public:
     double real() const;
     bool boolean() const;
     const std::string& string() const;
+    /// The same, to be kept; null when the atom is of another type.
+    std::shared_ptr<const std::string> shared_string() const;
     Uuid uuid() const;
 
     bool operator==(const Atom& other) const { return compare(other) == 0; }

@@ -29,6 +29,13 @@ std::vector<Uuid> uuids(const Datum& datum) {
     return out;
 }
 
+/// The row's own text, shared.
+std::shared_ptr<const std::string> text(const Datum& datum) {
+    static const auto kEmpty = std::make_shared<const std::string>();
+    auto shared = datum.empty() ? nullptr : datum.key(0).shared_string();
+    return shared ? shared : kEmpty;
+}
+
 std::optional<int64_t> optional_integer(const Datum& datum) {
     return datum.empty() ? std::nullopt : std::optional(datum.integer());
 }
@@ -256,8 +263,8 @@ void decode(const Row& row, LogicalFlow* out) {
     out->egress = row[2].string() == "egress";
     out->table = static_cast<uint8_t>(std::clamp<int64_t>(row[3].integer(), 0, 255));
     out->priority = static_cast<uint16_t>(row[4].integer());
-    out->match = std::make_shared<const std::string>(row[5].string());
-    out->actions = std::make_shared<const std::string>(row[6].string());
+    out->match = text(row[5]);
+    out->actions = text(row[6]);
     if (const std::string* stage = row[7].get("stage-name")) {
         out->stage_name = *stage;
     }
