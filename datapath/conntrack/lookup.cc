@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a packet is (lookup, review) and what it does to its connection (touch).
+#include <algorithm>
+
 #include "datapath/conntrack/table.h"
 #include "lib/net/wire.h"
 #include "lib/program/state.h"
@@ -118,7 +120,9 @@ void Conntrack::lookup(const CtTuple& tuple, const PacketFacts& facts, uint64_t 
                        CtView* view) const {
     *view = CtView{};
     view->original = tuple;
-    if (SLUICE_UNLIKELY(!facts.is_valid)) {
+    // Whom an error is sent to must have sent what it quotes, also when flows have changed whom.
+    const bool strays = facts.has_inner && !std::equal(tuple.dst, tuple.dst + 4, facts.inner.src);
+    if (SLUICE_UNLIKELY(!facts.is_valid || strays)) {
         impl_->count(CtCounters::kInvalid);
         if (facts.bad_checksum) {
             impl_->count(CtCounters::kBadChecksum);

@@ -90,6 +90,22 @@ TEST_CASE("conntrack sees the type that a flow has written", "[ct][icmp]") {
     CHECK(net.lab.conntrack->stats().used == 0);
 }
 
+TEST_CASE("an error that flows send to somebody else is none of his", "[ct][icmp]") {
+    const bool elsewhere = GENERATE(false, true);
+    CtNet net(false);
+    const CtCommitArgs plain;
+    net.rule(0, {eq(kSlotInport, 1)}, {ct_commit(CtZone::kDnat, true, plain), next(kIngress, 1)});
+    net.rule(0, {eq(kSlotInport, 2)},
+             {load(kSlotIp4Dst, elsewhere ? ip(10, 0, 0, 7) : kA), ct_next(CtZone::kDnat),
+              next(kIngress, 1)});
+    net.rule(1, {state_is(ct::kTrk, ct::kTrk | ct::kInv)}, {next(kIngress, 2)});
+    net.cross(2);
+    net.publish();
+    const Bytes sent = udp(kA, kB, 5, 6);
+    CHECK(net.pass(0, sent).size() == 1);
+    CHECK(net.pass(1, error4(kB, kA, quoted(sent, 28))).size() == (elsewhere ? 0 : 1));
+}
+
 TEST_CASE("an ICMPv6 error is translated with what it quotes", "[ct][icmp]") {
     CtNet net(false);
     CtCommitArgs nat = nat_to(CtNat::kSrc, 9);
