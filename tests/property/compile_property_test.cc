@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The compiler against the naive evaluator: random tables, packets drawn near their constants.
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 
 #include <catch2/catch.hpp>
@@ -10,6 +9,7 @@
 #include "lib/program/table.h"
 #include "tests/property/compile_random.h"
 #include "tests/property/compile_run.h"
+#include "tests/support/scale.h"
 
 using namespace sluice;
 using namespace sluice::testing;
@@ -17,12 +17,6 @@ using namespace sluice::testing;
 namespace {
 
 constexpr uint64_t kSeed = 20261121;
-
-/// Pairs per part; SLUICE_PROPERTY_SCALE (percent) makes a sanitizer run shorter.
-size_t scaled(size_t n) {
-    const char* percent = std::getenv("SLUICE_PROPERTY_SCALE");
-    return percent != nullptr ? n * std::strtoul(percent, nullptr, 10) / 100 : n;
-}
 
 struct Tables {
     std::vector<std::unique_ptr<RandomFlow>> flows;

@@ -2,7 +2,6 @@
 // The real walk on compiled ingress pipelines against the naive evaluator, and the promise the
 // flow cache lives on: what is not in `reads` makes no difference.
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 
@@ -11,6 +10,7 @@
 #include "tests/property/compile_random.h"
 #include "tests/property/compile_run.h"
 #include "tests/property/walk_lab.h"
+#include "tests/support/scale.h"
 
 using namespace sluice;
 using namespace sluice::testing;
@@ -20,11 +20,6 @@ namespace {
 
 constexpr uint64_t kSeed = 77001;
 constexpr unsigned kTables = 5;
-
-size_t scaled(size_t n) {
-    const char* percent = std::getenv("SLUICE_PROPERTY_SCALE");
-    return percent != nullptr ? n * std::strtoul(percent, nullptr, 10) / 100 : n;
-}
 
 struct Ingress {
     std::vector<std::unique_ptr<RandomFlow>> flows;

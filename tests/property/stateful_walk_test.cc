@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stateful pipelines: the real walk and the real connection table against the naive evaluator and
 // the naive tracker, over sequences of packets that answer one another while time goes on.
-#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <memory>
@@ -13,6 +12,7 @@
 #include "tests/property/compile_random.h"
 #include "tests/property/walk_lab.h"
 #include "tests/support/oracle_tracker.h"
+#include "tests/support/scale.h"
 
 using namespace sluice;
 using namespace sluice::testing;
@@ -27,11 +27,6 @@ constexpr uint16_t kDnatZone = 200;
 constexpr uint16_t kSnatZone = 201;
 
 using Strings = std::vector<std::string>;
-
-size_t scaled(size_t n) {
-    const char* percent = std::getenv("SLUICE_PROPERTY_SCALE");
-    return percent != nullptr ? n * std::strtoul(percent, nullptr, 10) / 100 : n;
-}
 
 /// Tables that northd could have written: look, decide, balance, translate, commit, forward.
 struct StatefulFlows {
