@@ -3,7 +3,8 @@
 
 The reference is made to choose as sluice chose (choices.py). A difference is explained only if
   * expected_differences.json has it, or
-  * the reference gave the packet up, or died of it, and said so (Reference.excuses);
+  * the reference gave the packet up, or died of it, and said so (Reference.excuses), or
+  * the packet opens a closed connection again (reopened.py);
 the packets concerned are then taken out and everything is played again, because what follows may
 depend on them: the rest must be equal. For any other difference the reference is played again with
 the very same input, because it loses a packet now and then on a busy machine: what sluice did in
@@ -19,6 +20,7 @@ import sys
 from compare import compare, words_of
 from generate import generate
 from purpose import reason
+from reopened import WHY, is_reopened
 from shrink import shrink
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -82,7 +84,7 @@ class Fleet:
             verdict.runs = max(verdict.runs, number)
             reference = self.play(self.reference, 'reference', spec, name, own)
             found = self.differences(spec, reference, own)
-            explained = {step: why for step, why in self.explain(spec, reference, found).items()
+            explained = {step: why for step, why in self.explain(own, reference, found).items()
                          if step >= 0}
             if not found or explained:
                 break
@@ -94,7 +96,7 @@ class Fleet:
         for why in explained.values():
             verdict.explained[why] = verdict.explained.get(why, 0) + 1
         if not explained or (len(explained) == len({d[0] for d in found})
-                             and not self.has_excuses(reference, explained)):
+                             and not self.has_excuses(reference, explained) and WHY not in explained.values()):
             verdict.unexplained = [d for d in found if d[0] not in explained]
             return None
         return dict(spec, packets=[step for number, step in enumerate(spec['packets'])
@@ -135,14 +137,16 @@ class Fleet:
         return any('excuses' in reference['steps'][number] for number in steps)
 
     @staticmethod
-    def explain(spec, reference, found):
+    def explain(own, reference, found):
         """{step: why} of the steps whose every difference is explained."""
         whys = {}
         for difference in found:
             step = difference[0]
             excuses = reference['steps'][step].get('excuses') if step >= 0 else None
-            whys.setdefault(step, []).append(
-                'reference: ' + excuses[0] if excuses else reason(difference))
+            why = 'reference: ' + excuses[0] if excuses else reason(difference)
+            if not why and step >= 0 and is_reopened(own['steps'], step, *difference[3:]):
+                why = WHY
+            whys.setdefault(step, []).append(why)
         return {step: texts[0] for step, texts in whys.items() if all(texts)}
 
     @staticmethod

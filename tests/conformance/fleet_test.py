@@ -6,6 +6,7 @@ import unittest
 from choices import Recorder, Steering, flow_of, is_icmp, packed, translated
 from compare import compare
 from fleet import Fleet, SideFailed
+from reopened import is_reopened
 from shrink import shrink
 from traffic import Host
 
@@ -156,6 +157,22 @@ class ChoiceTest(unittest.TestCase):
         self.assertTrue(steering.before([[packed('fd01::2'), 8080], ['0a000002', 8080]]))
         self.assertEqual((len(sent), len(purged)), (3, 2))
         self.assertEqual(len(steering.members()), 4)
+
+
+class ReopenedTest(unittest.TestCase):
+    def test_only_the_port_of_a_closed_connection(self):
+        vip = Host('', 0, '30.0.0.1')
+        syn, fin = A.segment(vip, 'S', 1, 0), A.segment(vip, 'FA', 2, 7)
+        steps = [{'in': step} for step in (syn, fin, syn)]
+
+        def seen(to='10.0.0.2', sport=1000, flags='S'):
+            return [A.segment(Host('', 0, to), flags, 1, 0, sport=sport)[1]]
+        self.assertTrue(is_reopened(steps, 2, seen(sport=1005), seen()))
+        self.assertFalse(is_reopened(steps, 0, seen(sport=1005), seen()))   # nothing was closed
+        self.assertFalse(is_reopened(steps, 2, seen(), seen(sport=1005)))   # not its own port
+        self.assertFalse(is_reopened(steps, 2, seen('10.0.0.3', 1005), seen()))
+        self.assertFalse(is_reopened(steps, 2, [], seen()))
+        self.assertFalse(is_reopened([steps[0], steps[1], steps[1]], 2, seen(sport=1005), seen()))
 
 
 class RowsTest(unittest.TestCase):
