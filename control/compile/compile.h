@@ -4,16 +4,15 @@
 // What. A Compiler keeps parsed flows (the parse of a text is done once, however many datapaths
 // share it) and compiles one datapath at a time: bind names, normalise matches, optimise over the
 // tables of the datapath, lower every table to the form that fits (lib/program/table.h).
-// Sharing. A list of flows that names nothing means the same everywhere: what is bound, analysed and
-// lowered for one datapath is taken over by the next that has the same list and is entered by the
-// same known bits. Fifteen thousand VIPs on a hundred switches are worked on once.
-// Increments. The caller says which (side, table) of a datapath changed; unchanged tables of the
-// previous result are shared, unless what flows into them (known register bits) changed.
-// A full rebuild (no previous result) gives an equal result: a property test holds us to it.
-// Errors. A flow that does not parse or bind never takes others down: it becomes a rule that drops
-// with malformed_flow under its own priority (with a match that parsed) or is left out, and is
-// reported in `errors` with UUID, column and caret.
-// Threads: the control thread.
+// Sharing. A list of flows that names nothing means the same everywhere: what is bound, analysed
+// and lowered for one datapath is taken over by the next that has the same list and is entered by
+// the same known bits. Fifteen thousand VIPs on a hundred switches are worked on once. Increments.
+// The caller says which (side, table) of a datapath changed; unchanged tables of the previous
+// result are shared, unless what flows into them (known register bits) changed. A full rebuild (no
+// previous result) gives an equal result: a property test holds us to it. Errors. A flow that does
+// not parse or bind never takes others down: it becomes a rule that drops with malformed_flow under
+// its own priority (with a match that parsed) or is left out, and is reported in `errors` with
+// UUID, column and caret. Threads: the control thread.
 #pragma once
 
 #include <array>
@@ -113,9 +112,9 @@ struct Compiled {
 struct DatapathInput {
     bool is_switch = true;
     const Names* names = nullptr;
-    std::vector<const Flow*> flows;          ///< all flows of the datapath, any order ...
-    const FlowTables* tables = nullptr;      ///< ... or, if not null, this
-    const Compiled* previous = nullptr;      ///< null: compile everything
+    std::vector<const Flow*> flows;      ///< all flows of the datapath, any order ...
+    const FlowTables* tables = nullptr;  ///< ... or, if not null, this
+    const Compiled* previous = nullptr;  ///< null: compile everything
     uint64_t round = 0;  ///< calls with the same number (but 0) see the same address sets
     std::array<uint64_t, 2> dirty_tables{};  ///< bit n: table n of that side changed
 };
