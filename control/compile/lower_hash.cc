@@ -347,6 +347,29 @@ private:
     std::vector<uint32_t> keys_;
 };
 
+/// Puts the rows that pin nothing into every list that they can meet, and measures the lists.
+void add_loose(const std::vector<const LiveRow*>& rows, std::vector<size_t> loose, IndexPlan* to) {
+    IndexPlan& plan = *to;
+    size_t total = 0;
+    for (size_t i = 0; i < plan.lists.size(); ++i) {
+        std::vector<size_t>& list = plan.lists[i];
+        for (const size_t r : loose) {
+            if (can_meet(*rows[r], plan.words, plan.keys[i])) {
+                list.push_back(r);
+            }
+        }
+        std::sort(list.begin(), list.end());
+        list.erase(std::unique(list.begin(), list.end()), list.end());
+        cut(&list, plan);
+        plan.longest = std::max(plan.longest, list.size());
+        total += list.size();
+    }
+    plan.miss = std::move(loose);
+    cut(&plan.miss, plan);
+    plan.longest = std::max(plan.longest, plan.miss.size());
+    plan.mean = static_cast<double>(total) / static_cast<double>(plan.lists.size());
+}
+
 }  // namespace
 
 std::vector<Words> hash_candidates(const Pins& pins, const std::vector<const LiveRow*>& rows,
@@ -448,7 +471,6 @@ std::optional<IndexPlan> try_hash(const Pins& pins, const std::vector<const Live
                      : left_to_check(*rows[r], words));
     }
     groups.sort();
-    size_t total = 0;
     size_t n_keys = 0;
     const bool is_short = groups.each([&](const uint32_t* key, const std::vector<size_t>& all) {
         std::vector<size_t> list;
@@ -468,23 +490,7 @@ std::optional<IndexPlan> try_hash(const Pins& pins, const std::vector<const Live
         n_keys * loose.size() > kMaxRepeats * (plan.end - plan.begin) + 64) {
         return std::nullopt;
     }
-    for (size_t i = 0; i < plan.lists.size(); ++i) {
-        std::vector<size_t>& list = plan.lists[i];
-        for (const size_t r : loose) {
-            if (can_meet(*rows[r], words, plan.keys[i])) {
-                list.push_back(r);
-            }
-        }
-        std::sort(list.begin(), list.end());
-        list.erase(std::unique(list.begin(), list.end()), list.end());
-        cut(&list, plan);
-        plan.longest = std::max(plan.longest, list.size());
-        total += list.size();
-    }
-    plan.miss = std::move(loose);
-    cut(&plan.miss, plan);
-    plan.longest = std::max(plan.longest, plan.miss.size());
-    plan.mean = static_cast<double>(total) / static_cast<double>(plan.lists.size());
+    add_loose(rows, std::move(loose), &plan);
     make_direct(&plan);
     return plan;
 }
