@@ -21,8 +21,8 @@ struct Attachments {
         std::string encap_ip;  ///< external_ids:encap-ip of the interface, "" for any
         bool operator==(const Vif&) const = default;
     };
-    std::map<std::string, Vif, std::less<>> vifs;         ///< by iface-id; open ports only
-    std::map<std::string, PortId, std::less<>> physnets;  ///< network_name -> port
+    std::map<std::string, Vif, std::less<>> vifs;               ///< by iface-id; open ports only
+    std::map<std::string, PortId, std::less<>> physnets;        ///< network_name -> port
     std::map<std::string, PortId, std::less<>> mirror_targets;  ///< external_ids:mirror-id -> port
 
     const Vif* vif(std::string_view iface_id) const {

@@ -42,8 +42,9 @@ struct LbSession {
         const uint32_t wanted = datapath << 8 | proto;
         for (std::atomic<uint32_t>& place : seen) {
             uint32_t known = place.load(std::memory_order_acquire);
-            if (known == wanted || (known == 0 && place.compare_exchange_strong(
-                                                      known, wanted, std::memory_order_release)) ||
+            if (known == wanted ||
+                (known == 0 &&
+                 place.compare_exchange_strong(known, wanted, std::memory_order_release)) ||
                 known == wanted) {
                 return;
             }

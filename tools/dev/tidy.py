@@ -22,7 +22,8 @@ FOREIGN = re.compile(r'(^|[\s"\'(`])/work/|\bshared/(design|style|features|platf
                      r'|/tmp/b-|\bissue \d+\b')
 # Where the layout of hot structs is planned; a cache line claimed elsewhere escapes that plan.
 CACHE_LINE_OWNERS = ('lib/program/', 'lib/stats/counters.h', 'lib/mailbox/', 'lib/rcu/',
-                     'pmd/counters.h', 'datapath/packet.h', 'datapath/cache.h', 'datapath/conntrack/',
+                     'pmd/counters.h', 'datapath/packet.h', 'datapath/cache.h', 'datapath/program_store.h',
+                     'datapath/conntrack/',
                      'datapath/memory_table.h', 'datapath/meter.h', 'pmd/shaper.h',
                      'datapath/worker.h', 'tests/', 'bench/')
 NOT_A_FUNCTION = re.compile(r'^(namespace|struct|class|enum|union|extern|template <.*> struct|using|'
