@@ -42,7 +42,7 @@ ALLOWED = {
     'control/slowpath': LIB + ['control', 'control/compile', 'control/ovsdb', 'control/sb'],
     # Only programs, tests and benches put the siblings together.
     'tools': LIB + ['pmd', 'datapath', 'control'] + CONTROL,
-    'bench': LIB + ['pmd', 'datapath', 'control', 'tests', 'tools/host'] + CONTROL,
+    'bench': LIB + ['pmd', 'datapath', 'control', 'tests', 'tools'] + CONTROL,
     'tests': LIB + ['pmd', 'datapath', 'control', 'tools'] + CONTROL,
 }
 # Single headers that a layer must not see although it may see their folder: workers do not log or wait.
