@@ -92,7 +92,7 @@ void read_operands(SlotMask* m, const Instr& i) {
     case Op::kFwdGroup: m->w[kSlotFlowHash] = ~0u; break;
     case Op::kMacCacheUse:
     case Op::kGetRemoteFdb:
-    case Op::kChkEvpnArp: read_range(m, kSlotEthSrc, kSlotIp6Label - kSlotEthSrc); break;
+    case Op::kChkEvpnArp: read_range(m, kSlotEthSrc, kSlotPktLen - kSlotEthSrc); break;
     case Op::kCtNext:
     case Op::kCtCommit:
     case Op::kCtLb:
