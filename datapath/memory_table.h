@@ -57,16 +57,16 @@ public:
         Entry* entry = choose(&set, key, tag_of(hash), now_ms);
         const uint32_t sequence = entry->sequence.load(std::memory_order_relaxed);
         entry->sequence.store(sequence + 1, std::memory_order_relaxed);
-        std::atomic_thread_fence(std::memory_order_release);
-        entry->tag.store(tag_of(hash), std::memory_order_relaxed);
-        entry->used_ms.store(now_ms, std::memory_order_relaxed);
-        entry->idle_ms.store(idle_ms, std::memory_order_relaxed);
-        entry->ends_ms.store(hard_ms ? now_ms + hard_ms : ~uint64_t{0}, std::memory_order_relaxed);
+        // Released one by one: none is seen before the odd number, and nobody needs a fence.
+        entry->tag.store(tag_of(hash), std::memory_order_release);
+        entry->used_ms.store(now_ms, std::memory_order_release);
+        entry->idle_ms.store(idle_ms, std::memory_order_release);
+        entry->ends_ms.store(hard_ms ? now_ms + hard_ms : ~uint64_t{0}, std::memory_order_release);
         for (unsigned i = 0; i < kKeyWords; ++i) {
-            entry->words[i].store(key[i], std::memory_order_relaxed);
+            entry->words[i].store(key[i], std::memory_order_release);
         }
         for (unsigned i = 0; i < kValueWords; ++i) {
-            entry->words[kKeyWords + i].store(value[i], std::memory_order_relaxed);
+            entry->words[kKeyWords + i].store(value[i], std::memory_order_release);
         }
         entry->sequence.store(sequence + 2, std::memory_order_release);
         set.busy.store(0, std::memory_order_release);
@@ -89,15 +89,14 @@ private:
             const uint32_t before = sequence.load(std::memory_order_acquire);
             bool same = (before & 1) == 0;
             for (unsigned i = 0; same && i < kKeyWords; ++i) {
-                same = words[i].load(std::memory_order_relaxed) == key[i];
+                same = words[i].load(std::memory_order_acquire) == key[i];
             }
             if (!same) {
                 return false;
             }
             for (unsigned i = 0; i < kValueWords; ++i) {
-                (*value)[i] = words[kKeyWords + i].load(std::memory_order_relaxed);
+                (*value)[i] = words[kKeyWords + i].load(std::memory_order_acquire);
             }
-            std::atomic_thread_fence(std::memory_order_acquire);
             return sequence.load(std::memory_order_relaxed) == before;
         }
         bool lives(uint64_t now_ms) const {

@@ -43,7 +43,7 @@ public:
     }
 
 private:
-    __extension__ typedef unsigned __int128 Wide;
+    using Wide = unsigned __int128;
     uint64_t secret_[kMaxWords + 4];
 };
 

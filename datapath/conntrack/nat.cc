@@ -19,7 +19,7 @@
 namespace sluice {
 namespace {
 
-__extension__ typedef unsigned __int128 Wide;
+using Wide = unsigned __int128;
 
 constexpr unsigned kMaxAttempts = 128;
 constexpr unsigned kLeastAttempts = 16;

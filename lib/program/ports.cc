@@ -41,6 +41,8 @@ PortTable::PortTable(std::vector<Entry> entries, unsigned n_workers) : polls_(n_
     }
 }
 
+// Who overrides it keeps the queues.
+// NOLINTNEXTLINE(performance-unnecessary-value-param)
 Result<Retire> PortControl::set_queues(PortId, std::vector<PortQueue> queues) {
     if (queues.empty()) {
         return Retire();

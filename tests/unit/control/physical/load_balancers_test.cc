@@ -195,7 +195,8 @@ TEST_CASE("hairpins of a datapath, by its own rows and those of its groups", "[b
         put(&world, sb::kLoadBalancer, 20,
             {{"vips", ovsdb::Datum::string_map({{"10.0.1.1:80", "10.0.0.1:8080"}})},
              {"datapaths", here()}});
-        for (const LbHairpin& h : build_hairpins(world.view, kSwitch, less.get())->table.entries) {
+        const auto again = build_hairpins(world.view, kSwitch, less.get());
+        for (const LbHairpin& h : again->table.entries) {
             CHECK_FALSE(h.session->has(1, 6));
         }
     }
