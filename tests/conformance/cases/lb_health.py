@@ -14,5 +14,5 @@ SPEC = net.spec([
        'set load_balancer lb0 ip_port_mappings:10.0.1.2=lp2:10.0.1.200',
        'set load_balancer lb0 ip_port_mappings:10.0.1.3=lp3:10.0.1.200',
        '--id=@hc create load_balancer_health_check vip="30.0.0.1\\:80" options:interval=1 '
-       'options:timeout=1 options:success_count=1 options:failure_count=9 '
+       'options:timeout=1 options:success_count=1 options:failure_count=99 '
        '-- add load_balancer lb0 health_check @hc'], ignore_kinds=['probe'])
