@@ -90,6 +90,26 @@ TEST_CASE("a removed port leaves the next table and closes after the grace perio
     CHECK(ports->list() == std::vector<PortId>{a, b, c, d});
 }
 
+TEST_CASE("a held port is sent to but not polled", "[ports]") {
+    auto ports = make_ports(2);
+    const PortId a = add(*ports, "a=dummy");
+    CHECK_FALSE(ports->end_holds());
+    const PortId b = add(*ports, "b=dummy");
+    ports->hold(b);
+    ports->hold(77);  // no such port
+    const auto held = ports->snapshot();
+    CHECK(held->rx_queues(0).size() == 1);
+    CHECK(held->rx_queues(0)[0].port == a);
+    CHECK(held->rx_queues(1).empty());
+    CHECK((*held)[b]);
+    CHECK((*held)[b].n_txq == 2);
+    REQUIRE(ports->end_holds());
+    const auto after = ports->snapshot();
+    REQUIRE(after->rx_queues(1).size() == 1);
+    CHECK(after->rx_queues(1)[0].port == b);
+    CHECK_FALSE(ports->end_holds());
+}
+
 TEST_CASE("null gives frames and takes frames", "[null]") {
     auto ports = make_ports();
     const PortId id = add(*ports, "n=null,size=100");
