@@ -374,6 +374,31 @@ TEST_CASE("a rewrite equals a frame built with the new values, or changes nothin
         }
     }
     CHECK(done > 5000);
+    // Of all ports one makes the UDP checksum zero, which is sent as its complement (RFC 768).
+    Spec udp{};
+    udp.src = 0x0a000001;
+    udp.dst = 0x0a000002;
+    udp.ttl = 64;
+    udp.dport = 80;
+    const Bytes frame = udp.frame();
+    unsigned complements = 0;
+    for (unsigned port = 0; port < 65536; ++port) {
+        Packet p(frame);
+        const uint64_t words[] = {act::set(Act::kSet, Target::kL4Src, port),
+                                  act::word(Act::kOutput)};
+        Rewrite one;
+        collect_sets(words, words + 2, &one);
+        if (!apply_rewrite(p.m, *p.key(), one)) {
+            FAIL("refused");
+        }
+        const Bytes out = to_bytes(p.m);
+        udp.sport = static_cast<uint16_t>(port);
+        if (out != udp.frame()) {
+            FAIL("port " << port);
+        }
+        complements += out[40] == 0xff && out[41] == 0xff;
+    }
+    CHECK(complements >= 1);
     // What is not a plain set of these is left to the interpreter.
     Rewrite rewrite;
     const uint64_t tos[] = {act::set(Act::kSet, Target::kIpTos, 4), act::word(Act::kOutput)};
