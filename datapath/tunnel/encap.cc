@@ -127,20 +127,6 @@ void patch_udp_checksum(rte_mbuf* m, const Tunnel& t, const uint8_t* l3, uint8_t
     std::memcpy(udp + 6, &csum, 2);
 }
 
-/// The packet with `need` bytes of headroom: itself, or a copy.
-rte_mbuf* with_headroom(WorkerCtx& ctx, rte_mbuf* m, uint16_t need) {
-    if (SLUICE_LIKELY(rte_pktmbuf_headroom(m) >= need)) {
-        return m;
-    }
-    rte_mbuf* copy = ctx.copy(m);
-    rte_pktmbuf_free(m);
-    if (copy && rte_pktmbuf_headroom(copy) < need) {
-        ctx.drop_packet(copy, Drop::k_no_headroom);
-        return nullptr;
-    }
-    return copy;
-}
-
 /// Drop::k_none when the tunnel can be used for a packet of this length now.
 Drop usable(WorkerCtx& ctx, const Tunnel* t, uint32_t tunnel, uint32_t pkt_len) {
     if (!t || t->type != TunnelType::kGeneve) {
@@ -162,6 +148,19 @@ Drop usable(WorkerCtx& ctx, const Tunnel* t, uint32_t tunnel, uint32_t pkt_len) 
 }
 
 }  // namespace
+
+rte_mbuf* with_headroom(WorkerCtx& ctx, rte_mbuf* m, uint16_t need) {
+    if (SLUICE_LIKELY(rte_pktmbuf_headroom(m) >= need)) {
+        return m;
+    }
+    rte_mbuf* copy = ctx.copy(m);
+    rte_pktmbuf_free(m);
+    if (copy && rte_pktmbuf_headroom(copy) < need) {
+        ctx.drop_packet(copy, Drop::k_no_headroom);
+        return nullptr;
+    }
+    return copy;
+}
 
 void send_by_tunnel(WorkerCtx& ctx, rte_mbuf* m, uint32_t tunnel, uint64_t coordinates) {
     if (SLUICE_UNLIKELY(tunnel & MirrorSink::kTarget)) {

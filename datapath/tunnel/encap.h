@@ -13,6 +13,9 @@
 
 namespace sluice {
 
+/// The packet with `need` bytes of headroom: itself, or a copy. Null: dropped and counted.
+rte_mbuf* with_headroom(WorkerCtx& ctx, rte_mbuf* m, uint16_t need);
+
 /// `coordinates`: datapath key << 32 | inport << 16 | outport. Takes the packet over.
 void send_by_tunnel(WorkerCtx& ctx, rte_mbuf* m, uint32_t tunnel, uint64_t coordinates);
 

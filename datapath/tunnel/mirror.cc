@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "datapath/tunnel/encap.h"
 #include "datapath/worker_ctx.h"
 #include "lib/net/checksum.h"
 #include "lib/net/wire.h"
@@ -35,19 +36,6 @@ void patch_ip(const MirrorSink& sink, uint8_t* l3, uint8_t ecn, uint32_t ip_len)
     put16(l3 + 2, ip_len);
     const uint16_t sum = checksum::of(l3, kIp4MinLen);
     std::memcpy(l3 + 10, &sum, 2);
-}
-
-rte_mbuf* with_headroom(WorkerCtx& ctx, rte_mbuf* m, uint16_t need) {
-    if (SLUICE_LIKELY(rte_pktmbuf_headroom(m) >= need)) {
-        return m;
-    }
-    rte_mbuf* copy = ctx.copy(m);
-    rte_pktmbuf_free(m);
-    if (copy && rte_pktmbuf_headroom(copy) < need) {
-        ctx.drop_packet(copy, Drop::k_no_headroom);
-        return nullptr;
-    }
-    return copy;
 }
 
 }  // namespace
