@@ -62,6 +62,7 @@ struct LogicalPort {
     uint32_t peer_datapath = 0;  ///< index in Pipeline::datapaths for kPatch
     uint32_t peer_key = 0;
     uint32_t tunnel = 0;       ///< index in Pipeline::tunnels for kTunnel
+    bool is_ramp = false;      ///< behind a VTEP gateway: the tunnel carries the datapath alone
     uint32_t via_key = 0;      ///< for kLocalnet and kRedirect
     uint16_t ct_zone = 0;      ///< conntrack zone; 0: none of its own
     uint64_t mirrors_in = 0;   ///< bits: Pipeline::mirrors that get a copy of what comes from it
@@ -78,8 +79,10 @@ struct Group {
     std::vector<uint32_t> local;  ///< port keys delivered here (VIF, localnet, redirect), last
     /// One copy per remote chassis, outport = the group's key; not when it came by tunnel.
     std::vector<uint32_t> tunnels;
-    /// Ports on other chassis that each need their own copy with outport = the port's key (VXLAN
-    /// to a VTEP, ports reached by localnet are not here).
+    /// One copy per VTEP gateway, without outport; as above.
+    std::vector<uint32_t> ramps;
+    /// Ports on other chassis that each need their own copy with outport = the port's key (remote
+    /// ports of transit switches).
     std::vector<uint32_t> remote_ports;
 };
 
@@ -114,6 +117,14 @@ struct EntryPoint {
     uint32_t flags;         ///< initial State flags (flag::kFromLocalnet ...)
     bool strip_vlan;        ///< the tag named the container or localnet port: remove it
     const KeyMasks* masks;  ///< what tables reachable from here look at
+    uint16_t source = 0;    ///< which of our tunnel addresses it uses; see Pipeline::tunnels_from
+};
+
+/// A VTEP gateway and a switch that it serves. Its packets name the switch alone (VNI), so they
+/// enter the ingress pipeline by the gateway's port, as those of a VIF do.
+struct RampEntry {
+    Ip6 remote;  ///< its address; IPv4 as ::ffff:a.b.c.d
+    const EntryPoint* entry;
 };
 
 /// What arrives on one physical port.
@@ -160,6 +171,12 @@ struct Pipeline {
     FlatMap<uint32_t, const Datapath*> by_key;  ///< tunnel_key -> datapath
     std::vector<const PortEntry*> entries;      ///< by PortId; null: port_no_entry
     std::vector<const Tunnel*> tunnels;         ///< by tunnel index; null where one went away
+    /// (tunnel << 32 | EntryPoint::source) -> the tunnel with the same end that starts at that one
+    /// of our addresses. Empty unless ports ask for addresses of their own.
+    FlatMap<uint64_t, uint32_t> tunnels_from;
+    /// Smallest Tunnel::room: frames up to this length fit every tunnel.
+    uint32_t tunnel_room = 0xffffffffu;
+    FlatMap<uint32_t, const std::vector<RampEntry>*> ramps;  ///< VTEP gateways, by VNI
     std::vector<const MirrorSink*> mirrors;     ///< by number; null where one went away
     const KeyMasks* tunnel_masks = nullptr;     ///< cache masks of packets that came by tunnel
     std::vector<uint32_t>

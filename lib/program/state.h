@@ -94,6 +94,7 @@ struct SlotMask {
 /// Logical flags (ovn-sb(5) "flags"), bit numbers as OVN's parser defines them.
 namespace flag {
 inline constexpr uint32_t kLoopback = 1u << 0;
+inline constexpr uint32_t kFromRamp = 1u << 1;   ///< from a VTEP gateway: not into tunnels again
 inline constexpr uint32_t kLocalOnly = 1u << 4;  ///< does not leave by a localnet port
 inline constexpr uint32_t kFromLocalnet = 1u << 15;
 inline constexpr uint32_t kTunnelRx = 1u << 16;

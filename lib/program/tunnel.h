@@ -3,7 +3,12 @@
 //
 // The control thread resolves chassis, route and neighbour into one Tunnel per (remote chassis,
 // encap); a worker copies its header in front of the packet and patches what differs per packet:
-// outer lengths, source port, VNI, the OVN option, ECN, checksum. Immutable once published.
+// outer lengths, source port, keys, ECN, checksum. Immutable once published.
+//
+// What stands behind the outer IP header, by type (all in `header`, variable fields zero):
+//   Geneve  UDP 8, base header 8, OVN's option 8: VNI is the datapath, the option has the ports
+//   VXLAN   UDP 8, VXLAN 8: VNI is outport << 12 | datapath, or the datapath alone for a VTEP
+//   STT     TCP-like 20, frame header 18: the context ID has all three
 #pragma once
 
 #include <cstdint>
@@ -20,13 +25,12 @@ enum class GeneveOption : uint8_t { kOvn, kLegacy };
 
 struct alignas(64) Tunnel {
     static constexpr unsigned kMaxHeader =
-        96;  ///< Ethernet 14 + VLAN 4 + IPv6 40 + UDP 8 + Geneve 16 = 82
+        96;  ///< Ethernet 14 + VLAN 4 + IPv6 40 + STT 38 is the longest
 
-    uint8_t header[kMaxHeader];  ///< outer Ethernet to the end of the Geneve option; variable
-                                 ///< fields zero
+    uint8_t header[kMaxHeader];  ///< outer Ethernet to the inner frame; variable fields zero
     uint8_t header_len;
     uint8_t l3_ofs;  ///< of the outer IP header
-    uint8_t l4_ofs;  ///< of the outer UDP header
+    uint8_t l4_ofs;  ///< of the outer UDP (STT: TCP) header
     TunnelType type;
     bool ip6;
     bool csum;         ///< the receiver wants outer UDP checksums (always sent over IPv6)
@@ -38,7 +42,8 @@ struct alignas(64) Tunnel {
     enum class State : uint8_t { kReady, kNoRoute, kUnresolved } state;
     GeneveOption option;
     uint16_t port;           ///< PortId of the underlay port
-    uint16_t mtu;            ///< of the underlay port: largest outer IP packet
+    uint16_t mtu;            ///< of the underlay port: largest outer IP packet; 0: any
+    uint32_t room;           ///< largest inner frame that it carries
     uint32_t id;             ///< index in Pipeline::tunnels, and for display
     uint16_t src_port_base;  ///< outer source port = base + hash % range
     uint16_t src_port_range;
@@ -58,6 +63,8 @@ struct Underlay {
     std::vector<Address4> ip4;
     std::vector<Address6> ip6;
     uint16_t geneve_port = 6081;
+    uint16_t vxlan_port = 0;  ///< UDP; 0: not spoken, the host's own business
+    uint16_t stt_port = 0;    ///< TCP; same
     bool accept_zero_csum6 = false;  ///< RFC 6935: UDP over IPv6 without checksum
 };
 
