@@ -61,7 +61,9 @@ enum PortCap : uint32_t {
 /// tx: returns how many of the first were taken; the caller still owns the rest.
 /// Frames are whole Ethernet frames without FCS; VLAN tags are in the bytes, never beside them.
 /// On receive every checksum that the sender left partial has been completed and every oversized
-/// (GSO) frame has been cut to wire size.
+/// (GSO) frame has been cut to wire size, but for plain TCP where the table's owner takes
+/// super-frames: those come whole with RTE_MBUF_F_TX_TCP_SEG and tso_segsz, and what their checksum
+/// field says means nothing (datapath/super_frame.h).
 using BurstFn = uint16_t (*)(void* queue_ctx, rte_mbuf** pkts, uint16_t n);
 
 /// One receive queue in a worker's polling list.
