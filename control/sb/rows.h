@@ -184,6 +184,7 @@ struct HaChassisGroup {
     Uuid uuid;
     std::string name;
     std::vector<Uuid> members;
+    std::vector<Uuid> ref_chassis;  ///< chassis that may send to it: BFD runs with them
 };
 
 struct HaChassis {

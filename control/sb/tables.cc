@@ -162,7 +162,7 @@ std::vector<ovsdb::TableSpec> table_specs() {
                                 {"datapath", "logical_port", "ip", "mac", "override_dynamic_mac"},
                                 {}};
     specs[kFdb] = {"FDB", {"mac", "dp_key", "port_key", "timestamp"}, {}};
-    specs[kHaChassisGroup] = {"HA_Chassis_Group", {"name", "ha_chassis"}, {}};
+    specs[kHaChassisGroup] = {"HA_Chassis_Group", {"name", "ha_chassis", "ref_chassis"}, {}};
     specs[kHaChassis] = {"HA_Chassis", {"chassis", "priority"}, {}};
     specs[kGatewayChassis] = {"Gateway_Chassis", {"chassis", "priority"}, {}};
     specs[kTemplateVar] = {"Chassis_Template_Var", {"chassis", "variables"}, {}};
@@ -320,6 +320,7 @@ void decode(const Row& row, HaChassisGroup* out) {
     out->uuid = row.uuid;
     out->name = row[0].string();
     out->members = uuids(row[1]);
+    out->ref_chassis = uuids(row[2]);
 }
 
 void decode(const Row& row, HaChassis* out) {

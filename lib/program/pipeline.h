@@ -61,7 +61,8 @@ struct LogicalPort {
     uint16_t vlan_tci = 0;       ///< 0x1000 | vid, or 0
     uint32_t peer_datapath = 0;  ///< index in Pipeline::datapaths for kPatch
     uint32_t peer_key = 0;
-    uint32_t tunnel = 0;       ///< index in Pipeline::tunnels for kTunnel
+    uint32_t tunnel = 0;       ///< for kTunnel: index in Pipeline::tunnels, or TunnelSet::kTarget |
+                               ///< number of the set whose first live tunnel it is
     bool is_ramp = false;      ///< behind a VTEP gateway: the tunnel carries the datapath alone
     uint32_t via_key = 0;      ///< for kLocalnet and kRedirect
     uint16_t ct_zone = 0;      ///< conntrack zone; 0: none of its own
@@ -178,6 +179,7 @@ struct Pipeline {
     uint32_t tunnel_room = 0xffffffffu;
     FlatMap<uint32_t, const std::vector<RampEntry>*> ramps;  ///< VTEP gateways, by VNI
     std::vector<const MirrorSink*> mirrors;     ///< by number; null where one went away
+    std::vector<const TunnelSet*> tunnel_sets;  ///< by number; null where one went away
     const KeyMasks* tunnel_masks = nullptr;     ///< cache masks of packets that came by tunnel
     std::vector<uint32_t>
         pkt_lens;  ///< sorted lengths of check_pkt_larger(), at most kMaxLenClasses

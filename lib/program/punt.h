@@ -30,11 +30,18 @@ enum class PuntReason : uint8_t {
     kSample,         ///< sample
     kBuffer,         ///< arp{}, nd_ns{}: waits for an address
     kMacCacheUse,    ///< mac_cache_use
+    kTunnelBfd,      ///< BFD of a tunnel: the inner frame, TunnelBfdWords say whose
     kCount
 };
 
 /// The logical words of a State: everything before the header fields.
 inline constexpr unsigned kLogicalSlots = kSlotEthSrc;
+
+/// Logical words of a kTunnelBfd punt: the outer source address (IPv4-mapped) and the TunnelType.
+struct TunnelBfdWords {
+    static constexpr unsigned kSource = kSlotXxreg0;  ///< four words, host order
+    static constexpr unsigned kType = kSlotXxreg1;
+};
 
 /// What the slow path needs beside the bytes. Written by the worker that punts, read by the slow
 /// path; for injected packets written by the slow path, read by the worker.
@@ -68,6 +75,7 @@ enum class InjectKind : uint8_t {
     kOutputLocal,  ///< same, but only what the output stage delivers on this chassis
     kEgress,  ///< run the egress pipeline of local outport: no remote copies, no loopback check
     kResume,  ///< go on in (side, table) with all logical words: the answer to a punt
+    kTunnel,  ///< encapsulate for tunnel `outport` with key 0 and no logical ports
 };
 
 }  // namespace sluice

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "lib/net/addr.h"
+#include "lib/program/liveness.h"
 
 namespace sluice {
 
@@ -47,6 +48,7 @@ struct alignas(64) Tunnel {
     uint32_t id;             ///< index in Pipeline::tunnels, and for display
     uint16_t src_port_base;  ///< outer source port = base + hash % range
     uint16_t src_port_range;
+    const TunnelLife* life = nullptr;  ///< null: live
 };
 
 /// Our side of an underlay network on one physical port.
