@@ -37,10 +37,12 @@ enum class PuntReason : uint8_t {
 /// The logical words of a State: everything before the header fields.
 inline constexpr unsigned kLogicalSlots = kSlotEthSrc;
 
-/// Logical words of a kTunnelBfd punt: the outer source address (IPv4-mapped) and the TunnelType.
+/// Logical words of a kTunnelBfd punt: the outer addresses (IPv4-mapped, host order) and the
+/// TunnelType.
 struct TunnelBfdWords {
-    static constexpr unsigned kSource = kSlotXxreg0;  ///< four words, host order
-    static constexpr unsigned kType = kSlotXxreg1;
+    static constexpr unsigned kSource = kSlotXxreg0;  ///< four words
+    static constexpr unsigned kTarget = kSlotXxreg1;  ///< same
+    static constexpr unsigned kType = kSlotInport;
 };
 
 /// What the slow path needs beside the bytes. Written by the worker that punts, read by the slow
