@@ -69,7 +69,15 @@ bool equal(const Tunnel& a, const Tunnel& b) {
            a.ip6 == b.ip6 && a.csum == b.csum && a.tos_inherit == b.tos_inherit &&
            a.ttl_inherit == b.ttl_inherit && a.tos == b.tos && a.ttl == b.ttl && a.df == b.df &&
            a.state == b.state && a.option == b.option && a.port == b.port && a.mtu == b.mtu &&
-           a.id == b.id && a.type == b.type;
+           a.id == b.id && a.type == b.type &&
+           a.life == b.life;
+}
+
+/// The tunnel keeps its life.
+std::shared_ptr<const Tunnel> with_life(const Tunnel& tunnel, std::shared_ptr<TunnelLife> life) {
+    using Kept = std::pair<Tunnel, std::shared_ptr<TunnelLife>>;
+    const auto kept = std::make_shared<const Kept>(tunnel, std::move(life));
+    return {kept, &kept->first};
 }
 
 }  // namespace
@@ -145,9 +153,11 @@ uint32_t Tunnels::take_index(const std::string& name) {
     if (hole == names_.end()) {
         names_.push_back(name);
         tunnels_.push_back(nullptr);
+        lives_.push_back(nullptr);
     } else {
         *hole = name;
     }
+    lives_[index] = std::make_shared<TunnelLife>();
     index_[name] = index;
     return index;
 }
@@ -176,9 +186,10 @@ bool Tunnels::update(const sb::Mirror& mirror, const EncapSettings& settings,
     for (const Wanted& want : list) {
         const uint32_t index = take_index(want.name);
         const NextHop hop = underlay->resolve(want.remote, settings.ips);
-        const Tunnel tunnel = build_tunnel(settings, hop, want.remote, want.csum, index);
+        Tunnel tunnel = build_tunnel(settings, hop, want.remote, want.csum, index);
+        tunnel.life = lives_[index].get();
         if (!tunnels_[index] || !equal(*tunnels_[index], tunnel)) {
-            tunnels_[index] = std::make_shared<const Tunnel>(tunnel);
+            tunnels_[index] = with_life(tunnel, lives_[index]);
             changed = true;
         }
         by_encap[{want.chassis, want.encap}] = index;
@@ -198,6 +209,16 @@ std::optional<uint32_t> Tunnels::find(const Uuid& chassis, const Uuid& encap) co
     }
     const auto it = by_chassis_.find(chassis);
     return it == by_chassis_.end() ? std::nullopt : std::optional(it->second);
+}
+
+std::vector<uint32_t> Tunnels::all_to(const Uuid& chassis) const {
+    std::vector<uint32_t> out;
+    for (auto it = by_encap_.lower_bound({chassis, Uuid{}});
+         it != by_encap_.end() && it->first.first == chassis; ++it) {
+        out.push_back(it->second);
+    }
+    std::sort(out.begin(), out.end());
+    return out;
 }
 
 const std::string& Tunnels::name(uint32_t index) const {

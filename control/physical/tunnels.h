@@ -48,6 +48,10 @@ public:
     const std::vector<std::shared_ptr<const Tunnel>>& list() const { return tunnels_; }
     /// "hv2@192.168.0.2", "" where one went away.
     const std::string& name(uint32_t index) const;
+    /// Of all encaps, ascending.
+    std::vector<uint32_t> all_to(const Uuid& chassis) const;
+    /// Whether its other end answers: the same object as long as the tunnel exists.
+    const std::shared_ptr<TunnelLife>& life(uint32_t index) const { return lives_.at(index); }
 
 private:
     struct Wanted {
@@ -63,6 +67,7 @@ private:
     std::map<std::string, uint32_t> index_;  ///< by name
     std::vector<std::string> names_;
     std::vector<std::shared_ptr<const Tunnel>> tunnels_;
+    std::vector<std::shared_ptr<TunnelLife>> lives_;
     std::map<std::pair<Uuid, Uuid>, uint32_t> by_encap_;
     std::map<Uuid, uint32_t> by_chassis_;
 };
