@@ -18,11 +18,12 @@ import json
 import random
 import sys
 
-from topologies import OUTSIDE, PHYSICAL, Net, answer, at, gateway, public
+from topologies import OUTSIDE, PHYSICAL, Net, answer, at, choice, gateway, public
 from traffic import (ARP, BROADCAST, ICMP, IP, TCP, UDP, Dot1Q, Ether, Host, ICMPv6EchoRequest,
                      IPv6, Raw, SCTPChunkInit, mac, payload, router_port, switch_port)
 
 BARRIER = 0xee      # number of the host whose DHCP request is the barrier
+MEMBERS = (0x71, 0x72)  # numbers of the hosts that are the two ways of a multipath route
 
 
 class Topology(Net):
@@ -38,9 +39,11 @@ class Topology(Net):
         self.outside = None
         self.far = []       # hosts on the remote chassis
         self.groups = {}    # switch -> numbers of its hosts
+        self.ways = []      # the hosts that a multipath route chooses among
         self.switches()
         if self.is_routed:
             self.routing()
+            self.multipath(random.Random('ways of %d' % seed))
         self.access_lists()
         self.balancers()
         self.services()
@@ -112,6 +115,20 @@ class Topology(Net):
                 ['udp.dst == 53', 'tcp', 'ip.ttl == 46', 'ip4', '1']))
             verdict = self.random.choice(['allow', 'drop', 'reroute ' + self.any_host().ip])
             self.nb.append("lr-policy-add r %d 'ip4 && %s' %s" % (1000 - n, match, verdict))
+
+    def multipath(self, own_random):
+        """Two ways to 21.0.0.0/16 and fd21::/64, by hosts that do nothing else."""
+        if own_random.random() > 0.4:
+            return
+        switch = own_random.choice(sorted(self.groups))
+        kind = own_random.choice(['--ecmp', '--ecmp', '--ecmp-symmetric-reply'])
+        for number in MEMBERS:
+            way = self.host(number, switch)
+            self.nb.append('set logical_switch_port lp%d options:requested-tnl-key=%d'
+                           % (number, 200 + number))
+            self.nb += ['%s lr-route-add r 21.0.0.0/16 %s' % (kind, way.ip),
+                        '%s lr-route-add r fd21::/64 %s' % (kind, way.ip6)]
+            self.ways.append(self.hosts.pop(number))
 
     def translations(self):
         is_gateway = any('options:chassis=hv1' in line for line in self.nb)
@@ -245,6 +262,7 @@ class Topology(Net):
         kinds += ['vip'] * 3 if self.vips else []
         kinds += ['out'] * 2 if self.outside else []
         kinds += ['fip'] if self.fips else []
+        kinds += ['way'] * 2 if self.ways else []
         kinds += ['router', 'nowhere'] if self.is_routed else []
         kind = self.random.choice(kinds)
         if kind == 'vip':
@@ -256,6 +274,10 @@ class Topology(Net):
             return self.outside
         if kind == 'fip':
             return at(self.random.choice(self.fips), self.outside)
+        if kind == 'way':
+            other = at('21.0.0.%d' % self.random.randint(1, 9), host)
+            other.ip6 = 'fd21::%x' % self.random.randint(1, 9)
+            return other
         if kind == 'router':
             return at('10.0.%d.254' % self.random.choice(sorted(self.groups)), host)
         if kind == 'nowhere':
@@ -362,6 +384,8 @@ def generate(seed, count=200):
     words = dict(PHYSICAL, any_order=True, together=True, barrier={'packet': barrier_packet(), 'wire': over})
     if topology.has_choices:
         words['steer'] = True
+    if topology.ways:
+        words['alternatives'] = [choice(*topology.ways)]
     if topology.remote:
         words['remote'] = topology.remote
     return topology.spec(topology.packets(count), **words)
