@@ -30,6 +30,7 @@
 #include "lib/program/mirror_sink.h"
 #include "lib/program/neighbors.h"
 #include "lib/program/port_security.h"
+#include "lib/program/special_ports.h"
 #include "lib/program/state.h"
 #include "lib/program/tunnel.h"
 
@@ -69,6 +70,7 @@ struct LogicalPort {
     uint64_t mirrors_in = 0;   ///< bits: Pipeline::mirrors that get a copy of what comes from it
     uint64_t mirrors_out = 0;  ///< and of what is sent out of it
     const PortSecurity* security = nullptr;  ///< null: none
+    const SpecialPort* special = nullptr;    ///< null: as most ports
 };
 
 /// Multicast group, precompiled into flat replication lists.
@@ -119,6 +121,7 @@ struct EntryPoint {
     bool strip_vlan;        ///< the tag named the container or localnet port: remove it
     const KeyMasks* masks;  ///< what tables reachable from here look at
     uint16_t source = 0;    ///< which of our tunnel addresses it uses; see Pipeline::tunnels_from
+    const SpecialEntry* special = nullptr;  ///< null: as most
 };
 
 /// A VTEP gateway and a switch that it serves. Its packets name the switch alone (VNI), so they
@@ -135,6 +138,8 @@ struct PortEntry {
     bool untagged_takes_tags = true;  ///< false for localnet: only untagged and VID 0 frames
     FlatMap<uint16_t, const std::vector<const EntryPoint*>*> tagged;  ///< by VID
     const Underlay* underlay = nullptr;  ///< tunnel traffic is looked for first when set
+    /// The kernel's side of this underlay port: all that comes from here leaves there as it is.
+    uint16_t forward_to = 0xffff;
 };
 
 /// Names for people: traces, drops, flow counters. Never read on the hot path.

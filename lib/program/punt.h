@@ -31,6 +31,7 @@ enum class PuntReason : uint8_t {
     kBuffer,         ///< arp{}, nd_ns{}: waits for an address
     kMacCacheUse,    ///< mac_cache_use
     kTunnelBfd,      ///< BFD of a tunnel: the inner frame, TunnelBfdWords say whose
+    kActivation,     ///< a VM that moved here announces itself
     kCount
 };
 

@@ -24,6 +24,13 @@ enum class TunnelType : uint8_t { kGeneve, kVxlan, kStt };
 /// Which option carries OVN's ports in Geneve: 0x0102/0x80, or the older class 0xffff type 0.
 enum class GeneveOption : uint8_t { kOvn, kLegacy };
 
+/// One of several equal ways to a tunnel's other end.
+struct TunnelHop {
+    uint8_t macs[12];  ///< outer destination and source
+    uint16_t port;     ///< PortId
+    bool operator==(const TunnelHop&) const = default;
+};
+
 struct alignas(64) Tunnel {
     static constexpr unsigned kMaxHeader =
         96;  ///< Ethernet 14 + VLAN 4 + IPv6 40 + STT 38 is the longest
@@ -49,6 +56,7 @@ struct alignas(64) Tunnel {
     uint16_t src_port_base;  ///< outer source port = base + hash % range
     uint16_t src_port_range;
     const TunnelLife* life = nullptr;  ///< null: live
+    std::vector<TunnelHop> hops;       ///< two or more: chosen by the flow's hash
 };
 
 /// Our side of an underlay network on one physical port.
@@ -68,6 +76,8 @@ struct Underlay {
     uint16_t vxlan_port = 0;  ///< UDP; 0: not spoken, the host's own business
     uint16_t stt_port = 0;    ///< TCP; same
     bool accept_zero_csum6 = false;  ///< RFC 6935: UDP over IPv6 without checksum
+    /// Port to the kernel, which is the host on this network: it gets what is no tunnel packet.
+    uint16_t exception = 0xffff;
 };
 
 }  // namespace sluice
