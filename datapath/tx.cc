@@ -2,6 +2,7 @@
 #include <rte_mbuf.h>
 
 #include "datapath/stages.h"
+#include "datapath/super_frame.h"
 #include "datapath/trace.h"
 #include "datapath/worker_ctx.h"
 #include "lib/net/wire.h"
@@ -48,23 +49,7 @@ void trace_frame(WorkerCtx& ctx, const rte_mbuf* m, PortId port) {
     ctx.trace->records.push_back(std::move(record));
 }
 
-}  // namespace
-
-void transmit(WorkerCtx& ctx, rte_mbuf* m, PortId id) {
-    const Port& port = (*ctx.ports)[id];
-    if (SLUICE_UNLIKELY(!port)) {
-        ctx.drop_packet(m, Drop::k_tx_port_gone);
-        return;
-    }
-    if (SLUICE_UNLIKELY(m->pkt_len > port.mtu + wire::kEthLen) && is_too_long(m, port)) {
-        ctx.drop_packet(m, Drop::k_too_long);
-        return;
-    }
-    if (SLUICE_UNLIKELY(m->nb_segs > 1) && !port.has(kPortTxMultiSeg) &&
-        rte_pktmbuf_linearize(m) != 0) {
-        ctx.drop_packet(m, Drop::k_not_applicable);
-        return;
-    }
+void enqueue(WorkerCtx& ctx, rte_mbuf* m, PortId id) {
     if (SLUICE_UNLIKELY(ctx.trace != nullptr)) {
         trace_frame(ctx, m, id);
     }
@@ -83,6 +68,49 @@ void transmit(WorkerCtx& ctx, rte_mbuf* m, PortId id) {
             }
         }
     }
+}
+
+/// Whole if the port can cut it, else in pieces. Queues with a rate count packets of wire size.
+void transmit_super(WorkerCtx& ctx, rte_mbuf* m, PortId id, const Port& port) {
+    SuperLayout layout;
+    if (read_super(m, &layout) && port.mtu &&
+        layout.payload - layout.l3 + segment_of(m) > port.mtu) {
+        ctx.drop_packet(m, Drop::k_too_long);
+        return;
+    }
+    if (meta_of(m).queue == 0 && offload_super(m, port)) {
+        ctx.counters->add(Counter::k_super_frames);
+        enqueue(ctx, m, id);
+        return;
+    }
+    SuperCutter cutter(ctx, m);
+    while (rte_mbuf* piece = cutter.next()) {
+        transmit(ctx, piece, id);
+    }
+}
+
+}  // namespace
+
+void transmit(WorkerCtx& ctx, rte_mbuf* m, PortId id) {
+    const Port& port = (*ctx.ports)[id];
+    if (SLUICE_UNLIKELY(!port)) {
+        ctx.drop_packet(m, Drop::k_tx_port_gone);
+        return;
+    }
+    if (SLUICE_UNLIKELY(is_super(m))) {
+        transmit_super(ctx, m, id, port);
+        return;
+    }
+    if (SLUICE_UNLIKELY(m->pkt_len > port.mtu + wire::kEthLen) && is_too_long(m, port)) {
+        ctx.drop_packet(m, Drop::k_too_long);
+        return;
+    }
+    if (SLUICE_UNLIKELY(m->nb_segs > 1) && !port.has(kPortTxMultiSeg) &&
+        rte_pktmbuf_linearize(m) != 0) {
+        ctx.drop_packet(m, Drop::k_not_applicable);
+        return;
+    }
+    enqueue(ctx, m, id);
 }
 
 void flush_transmit(WorkerCtx& ctx) {

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Super-frames: TCP that its sender left uncut, one packet of up to 64 KB from port to port.
+//
+// What. A guest with TSO hands over one TCP packet with the segment size to cut it to. Where the
+// port that it leaves by can cut (or hand it to a guest uncut), or STT carries it, it is forwarded
+// as one packet: one parse, one program, one copy. Everywhere else it is cut here, at the last
+// moment: before a port that cannot, before UDP tunnels, before the slow path, which all see
+// packets of wire size.
+// Design. A super-frame is an mbuf with RTE_MBUF_F_TX_TCP_SEG and tso_segsz. Its TCP checksum field
+// means nothing: it is not there yet when the frame arrives (RX_L4_CKSUM_GOOD says that the data is
+// sound), edits may move it, and whoever sends it makes it anew: the pseudo header's sum for a
+// device or for STT, the whole for each piece that is cut. The flag outlives edits, copies and
+// transforms; so the headers are read again from the bytes, and what is no TCP any more is sent as
+// it is. Cutting is what Linux does: IPv4 id and sequence number count on, CWR stays with the first
+// piece, FIN and PSH with the last, the id of an atomic packet (DF) that is 0 stays 0.
+//
+// An STT frame longer than the path's MTU is a super-frame, too (datapath/tunnel/stt.h).
+// Threads: the worker's own.
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <cstdint>
+
+#include "lib/program/key.h"
+#include "lib/program/ports.h"
+
+namespace sluice {
+
+struct WorkerCtx;
+
+inline bool is_super(const rte_mbuf* m) {
+    return m->ol_flags & RTE_MBUF_F_TX_TCP_SEG;
+}
+inline void make_plain(rte_mbuf* m) {
+    m->ol_flags &= ~RTE_MBUF_F_TX_TCP_SEG;
+    m->tx_offload = 0;
+}
+/// `segment`: TCP payload of the packets that it is to be cut into.
+inline void make_super(rte_mbuf* m, uint16_t segment) {
+    m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
+    m->tx_offload = 0;
+    m->tso_segsz = segment;
+}
+
+inline uint16_t segment_of(const rte_mbuf* m) {
+    return static_cast<uint16_t>(m->tso_segsz);
+}
+
+/// Where the headers of a super-frame lie, by its bytes.
+struct SuperLayout {
+    uint16_t l3;       ///< offset of the IP header
+    uint16_t l4;       ///< of the TCP header
+    uint16_t payload;  ///< of what is behind it
+    bool ip6;
+    uint32_t end;  ///< past the IP packet
+};
+/// False when there is nothing to cut: no whole TCP packet, or not more than one segment of it.
+/// With `tcp` null or not, *tcp says whether the layout is that of a TCP packet all the same.
+bool read_super(rte_mbuf* m, SuperLayout* layout, bool* tcp = nullptr);
+
+/// Length of the longest frame that it will be on a wire; of others, their length.
+uint32_t wire_length(const rte_mbuf* m, const PacketKey& key);
+
+/// Sums up the pseudo header of the packet at `layout`: folded, not complemented.
+uint16_t pseudo_sum(const uint8_t* l3, bool ip6, uint8_t proto, uint32_t l4_len);
+
+/// Readies a super-frame for a port that cuts. False: the port cannot, or there is nothing to cut.
+bool offload_super(rte_mbuf* m, const Port& port);
+
+/// Cuts a super-frame in software, a packet at a time, each with the original's metadata.
+class SuperCutter {
+public:
+    SuperCutter(WorkerCtx& ctx, rte_mbuf* m);  ///< takes it over
+    ~SuperCutter();
+    SuperCutter(const SuperCutter&) = delete;
+    SuperCutter& operator=(const SuperCutter&) = delete;
+
+    /// The next packet, the caller's; null at the end, or out of buffers (counted).
+    rte_mbuf* next();
+
+private:
+    static constexpr unsigned kMaxHeaders = 256;
+
+    bool copy_payload(rte_mbuf* to, uint32_t n, uint64_t* sum);
+    void write_headers(uint8_t* at, uint32_t n, uint64_t payload_sum) const;
+
+    WorkerCtx& ctx_;
+    rte_mbuf* m_;           ///< null: nothing more to come
+    const rte_mbuf* from_;  ///< where the next byte of payload lies,
+    uint32_t from_offset_;  ///< and where in it
+    uint32_t left_ = 0;     ///< bytes of payload
+    uint32_t done_ = 0;     ///< bytes of payload
+    uint16_t index_ = 0;    ///< of the next packet
+    bool is_cut_ = false;   ///< false: the packet itself is the only one
+    SuperLayout layout_{};
+    uint8_t headers_[kMaxHeaders];
+};
+
+}  // namespace sluice
