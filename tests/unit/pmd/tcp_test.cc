@@ -270,6 +270,8 @@ TEST_CASE("a tap is the host's leg: TCP to a namespace and back", "[tap][tcp]") 
     }
     Guest guest;
     REQUIRE(run("ip link add g1 type veth peer name e1 netns " + std::to_string(guest.tid())));
+    // The kernel sees what arrives on g1, too; it would answer ARP for tap0's address there.
+    REQUIRE(run("echo 1 > /proc/sys/net/ipv4/conf/all/arp_ignore"));
     guest.run_here([&] { CHECK(run("ip link set e1 up && ip addr add 10.0.0.1/24 dev e1")); });
     auto ports = make_ports(1, 4095);
     const PortId t = add(*ports, "tap0=tap,mac=02:00:00:00:00:77,mtu=1400");
