@@ -6,6 +6,7 @@
 #include <chrono>
 #include <tuple>
 
+#include "control/chassis/liveness.h"
 #include "control/chassis/watch_config.h"
 #include "control/control_plane_impl.h"
 #include "control/physical/qos_queues.h"
@@ -92,9 +93,41 @@ void ControlPlane::Impl::plug() {
     }
     auto wanted =
         vswitch::wanted_ports(contents(), settings, options.ports, options.system_is_dummy);
+    const size_t n_wanted = wanted.ports.size();
+    fit_local_interfaces(&wanted.ports);
+    const bool is_waiting = wanted.ports.size() != n_wanted;
     if (plugger.open(std::move(wanted.ports), EventLoop::now_ms())) {
         hooks.ports_changed({});
+        if (is_waiting) {
+            schedule();
+        }
     }
+}
+
+/// A bridge's local interface looks like its port, and comes after it.
+void ControlPlane::Impl::fit_local_interfaces(std::vector<vswitch::WantedPort>* wanted) {
+    const auto waits = [&](vswitch::WantedPort& local) {
+        if (!local.is_exception) {
+            return false;
+        }
+        for (const vswitch::WantedPort& port : *wanted) {
+            const PortId id = plugger.id(port.spec.name);
+            if (port.is_exception || port.bridge != local.bridge || id == kNoPort) {
+                continue;
+            }
+            local.spec.args["mac"] = to_string(port.mac.is_zero() ? ports.mac(id) : port.mac);
+            local.spec.args["mtu"] = std::to_string(ports.mtu(id));
+            return false;
+        }
+        return true;
+    };
+    std::vector<vswitch::WantedPort> kept;
+    for (vswitch::WantedPort& port : *wanted) {
+        if (!waits(port)) {
+            kept.push_back(port);
+        }
+    }
+    *wanted = std::move(kept);
 }
 
 void ControlPlane::Impl::unplug() {
@@ -118,7 +151,7 @@ void ControlPlane::Impl::refresh_underlay() {
     }
     for (const vswitch::WantedPort& port : plugger.wanted()) {
         const PortId id = plugger.id(port.spec.name);
-        if (id == kNoPort || port.is_integration) {
+        if (id == kNoPort || port.is_integration || port.is_exception) {
             continue;
         }
         if (port.bridge.empty() && !configured.contains(port.spec.name)) {
@@ -127,6 +160,14 @@ void ControlPlane::Impl::refresh_underlay() {
         const Mac mac = port.mac.is_zero() ? ports.mac(id) : port.mac;
         devices.push_back(
             {port.spec.name, port.bridge, port.kernel_name, id, mac.to_u64(), ports.mtu(id)});
+    }
+    for (const vswitch::WantedPort& port : plugger.wanted()) {
+        const auto first =
+            std::find_if(devices.begin(), devices.end(),
+                         [&](const physical::Device& d) { return d.bridge == port.bridge; });
+        if (port.is_exception && first != devices.end()) {
+            first->exception = plugger.id(port.spec.name);
+        }
     }
     underlay.set_devices(std::move(devices));
     underlay.expire(EventLoop::now_ms());
@@ -137,6 +178,9 @@ chassis::Attachments ControlPlane::Impl::attachments() {
     std::map<std::string, std::vector<const vswitch::WantedPort*>> by_iface;
     std::map<std::string, std::vector<const vswitch::WantedPort*>> by_bridge;
     for (const vswitch::WantedPort& port : plugger.wanted()) {
+        if (!port.iface_id.empty() && plugger.is_being_replaced(port.spec.name)) {
+            by_iface[port.iface_id].push_back(&port);  // stays ours, with its zone
+        }
         if (plugger.id(port.spec.name) == kNoPort) {
             continue;
         }
@@ -146,7 +190,7 @@ chassis::Attachments ControlPlane::Impl::attachments() {
         if (!port.iface_id.empty()) {
             by_iface[port.iface_id].push_back(&port);
         }
-        if (!port.is_integration && !port.bridge.empty()) {
+        if (!port.is_integration && !port.is_exception && !port.bridge.empty()) {
             by_bridge[port.bridge].push_back(&port);
         }
         if (!port.physnet.empty()) {
@@ -191,7 +235,8 @@ BuildInputs ControlPlane::Impl::inputs() {
             attachments(),
             settings.encap,
             settings.zone_range,
-            was_complete && is_complete()};
+            was_complete && is_complete(),
+            live};
 }
 
 void ControlPlane::Impl::connect() {
@@ -335,6 +380,10 @@ void ControlPlane::Impl::watch() {
     }
     watch::Config config = chassis::watch_config(mirror, builder.plan(), builder.local_datapaths(),
                                                  {settings.chassis, settings.hostname});
+    // Who answers gets packets: not before they can be forwarded.
+    if (!tunnel_bfd.empty() || (is_complete() && was_complete && current)) {
+        config.tunnels = chassis::tunnel_bfd_config(mirror, builder.tunnels(), settings.chassis);
+    }
     const vswitch::Bridge* bridge = ovs ? contents()->bridge(settings.bridge) : nullptr;
     for (size_t i = 0; bridge && i < contents()->collectors.size(); ++i) {
         const vswitch::Collectors& set = contents()->collectors[i];
@@ -444,11 +493,9 @@ void ControlPlane::Impl::write_southbound() {
     const vswitch::Bridge* bridge = ovs ? contents()->bridge(settings.bridge) : nullptr;
     const std::string& type =
         bridge && !bridge->datapath_type.empty() ? bridge->datapath_type : std::string("netdev");
-    const std::vector<std::string> iface_types = {"dpdk",  "geneve", "internal",
-                                                  "patch", "system", "tap"};
     observations.reconcile(builder.plan(), {settings.chassis, settings.hostname});
     prefixes.reconcile(mirror, [this] { schedule(); });
-    registrar->reconcile(settings, type, fmt::format("{}", fmt::join(iface_types, ",")),
+    registrar->reconcile(settings, type, fmt::format("{}", fmt::join(vswitch::kIfaceTypes, ",")),
                          EventLoop::now_ms());
     const bool is_ready = is_complete() && current;
     const int64_t wait_ms = claims->reconcile(builder.plan(), {settings.chassis, settings.hostname},

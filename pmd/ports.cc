@@ -12,6 +12,7 @@
 #include "pmd/dummy.h"
 #include "pmd/tap.h"
 #include "pmd/vdevs.h"
+#include "pmd/vhost.h"
 
 SLUICE_LOG_MODULE(ports);
 
@@ -33,6 +34,7 @@ constexpr DriverEntry entry() {
 constexpr DriverEntry kDrivers[] = {
     entry<AfPacketPort>(), entry<DummyPort>(), entry<MemifDriver>(), entry<NullDriver>(),
     entry<PcapDriver>(),   entry<PciDriver>(), entry<TapPort>(),     entry<VdevDriver>(),
+    entry<VhostPort>(),
 };
 
 Result<const DriverEntry*> find_driver(const PortSpec& spec) {
@@ -127,7 +129,8 @@ Result<PortId> Ports::add(const PortSpec& spec) {
                               settings_.n_workers,
                               booking->pool,
                               pools_.data_room(),
-                              static_cast<uint16_t>(*mtu)};
+                              static_cast<uint16_t>(*mtu),
+                              settings_.super_frames};
     Result<std::unique_ptr<Device>> device = (*driver)->open(context);
     if (!device) {
         pools_.give_back(*booking);

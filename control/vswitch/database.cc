@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "control/vswitch/tables.h"
+#include "control/vswitch/wanted_ports.h"
 #include "lib/base/log.h"
 
 namespace sluice::vswitch {
@@ -108,9 +109,6 @@ bool equal(const PortStats& a, const PortStats& b) {
 }
 
 // What `ovs-vsctl list Open_vSwitch` and, through the Chassis row, the CMS see of us.
-const std::vector<std::string> kIfaceTypes = {"dpdk",  "geneve", "internal",
-                                              "patch", "system", "tap"};
-
 }  // namespace
 
 const Bridge* Contents::bridge(std::string_view name) const {

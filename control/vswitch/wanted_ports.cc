@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <set>
 
 namespace sluice::vswitch {
@@ -38,7 +39,38 @@ void fill_dpdk(const Interface& interface, WantedPort* out) {
     }
 }
 
-void fill_spec(const Interface& interface, bool system_is_dummy, WantedPort* out) {
+/// Where `type=dpdkvhostuser` has its sockets: other_config:vhost-sock-dir below Open vSwitch's
+/// folder.
+std::string vhost_socket(const Interface& interface, const Contents& contents) {
+    const char* rundir = std::getenv("OVS_RUNDIR");
+    const std::string& folder = sb::get(contents.other_config, "vhost-sock-dir");
+    return fmt::format("{}/{}{}{}", rundir ? rundir : "/var/run/openvswitch", folder,
+                       folder.empty() ? "" : "/", interface.name);
+}
+
+void fill_vhost(const Interface& interface, const Contents& contents, WantedPort* out) {
+    const bool is_client = interface.type == "dpdkvhostuserclient";
+    const std::string& path = sb::get(interface.options, "vhost-server-path");
+    if (is_client && path.empty()) {
+        out->error = "type dpdkvhostuserclient needs options:vhost-server-path (QEMU's socket)";
+        return;
+    }
+    out->spec.driver = "vhost";
+    out->spec.args["mode"] = is_client ? "client" : "server";
+    out->spec.args["path"] = is_client ? path : vhost_socket(interface, contents);
+    if (const std::string& queues = sb::get(interface.options, "n_rxq"); !queues.empty()) {
+        out->spec.args["queues"] = queues;
+    }
+    if (sb::get(contents.other_config, "userspace-tso-enable") == "false") {
+        out->spec.args["tso"] = "no";
+    }
+    if (sb::get(contents.other_config, "vhost-iommu-support") == "true") {
+        out->spec.args["iommu"] = "yes";
+    }
+}
+
+void fill_spec(const Interface& interface, const Contents& contents, bool system_is_dummy,
+               WantedPort* out) {
     const std::string& type = interface.type;
     const bool is_system = is_one_of(type, {"", "system"});
     out->spec.name = interface.name;
@@ -56,6 +88,8 @@ void fill_spec(const Interface& interface, bool system_is_dummy, WantedPort* out
         out->kernel_name = interface.name;
     } else if (type == "dpdk") {
         fill_dpdk(interface, out);
+    } else if (is_one_of(type, {"dpdkvhostuserclient", "dpdkvhostuser"})) {
+        fill_vhost(interface, contents, out);
     } else if (is_one_of(type, {"memif", "pcap", "null"})) {
         out->spec.driver = type;
         out->spec.args.insert(interface.options.begin(), interface.options.end());
@@ -71,7 +105,8 @@ void fill_spec(const Interface& interface, bool system_is_dummy, WantedPort* out
 }
 
 WantedPort from_interface(const Interface& interface, const Bridge& bridge,
-                          const Settings& settings, bool system_is_dummy) {
+                          const Contents& contents, const Settings& settings,
+                          bool system_is_dummy) {
     WantedPort out;
     out.bridge = bridge.name;
     out.interface = interface.uuid;
@@ -84,7 +119,16 @@ WantedPort from_interface(const Interface& interface, const Bridge& bridge,
     } else if (const auto mac = parse_mac(sb::get(bridge.other_config, "hwaddr"))) {
         out.mac = *mac;
     }
-    fill_spec(interface, system_is_dummy, &out);
+    fill_spec(interface, contents, system_is_dummy, &out);
+    return out;
+}
+
+WantedPort local_interface(const Bridge& bridge) {
+    WantedPort out;
+    out.bridge = bridge.name;
+    out.spec = {bridge.name, "tap", {{"iface", bridge.name}, {"up", "0"}}};
+    out.kernel_name = bridge.name;
+    out.is_exception = true;
     return out;
 }
 
@@ -121,9 +165,15 @@ WantedPorts wanted_ports(const Contents* contents, const Settings& settings,
                 out.passive.emplace_back(interface.uuid, interface.name == bridge.name
                                                              ? kLocalOfport
                                                              : kFirstPassiveOfport + count);
+                if (interface.name == bridge.name && bridge.name != settings.bridge &&
+                    !system_is_dummy && bridge.interfaces.size() > 1 &&
+                    names.insert(bridge.name).second) {
+                    out.ports.push_back(local_interface(bridge));
+                }
                 continue;
             }
-            WantedPort port = from_interface(interface, bridge, settings, system_is_dummy);
+            WantedPort port =
+                from_interface(interface, bridge, *contents, settings, system_is_dummy);
             if (!names.insert(port.spec.name).second) {
                 port.error = "another port has this name";
             }

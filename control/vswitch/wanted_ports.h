@@ -3,10 +3,13 @@
 //
 // What ovs-vsctl knows as an Interface becomes a PortSpec: type "" or system is an existing network
 // device (af_packet), internal and tap are made here (tap), dpdk names a device (pci or vdev),
-// dummy is in memory; memif, pcap and null are taken by those names with their options as
-// arguments. Patch and tunnel interfaces are not ports here: the pipeline does their work. The
-// local interface of a bridge (its own name) is not opened either.
-// Threads: values.
+// dpdkvhostuserclient and dpdkvhostuser are virtual machines (vhost), dummy is in memory; memif,
+// pcap and null are taken by those names with their options as arguments. Patch and tunnel
+// interfaces are not ports here: the pipeline does their work.
+//
+// The local interface of a bridge (its own name) is the host's leg on the network behind the
+// bridge: a tap, with the MAC and MTU of the bridge's port, that the administrator gives addresses
+// and sets up. The integration bridge has none, nor has a bridge without a port. Threads: values.
 #pragma once
 
 #include <string>
@@ -30,6 +33,7 @@ struct WantedPort {
     Mac mac;                      ///< to be used on the underlay; zero: the port's own
     bool is_integration = false;  ///< on the integration bridge, or a VIF by options
     bool is_egress = false;       ///< external_ids:ovn-egress-iface: has the queues of set_queue()
+    bool is_exception = false;    ///< the kernel's own leg on a bridge: its local interface
     std::string error;            ///< cannot be opened at all, for this reason
 };
 
@@ -39,6 +43,11 @@ struct WantedPorts {
     /// to report (ovs-vsctl takes a missing one for a failure).
     std::vector<std::pair<Uuid, int64_t>> passive;
 };
+
+/// Interface types as told to Open_vSwitch:iface_types and Chassis:other_config.
+inline const std::vector<std::string> kIfaceTypes = {
+    "dpdk", "dpdkvhostuser", "dpdkvhostuserclient", "geneve", "internal", "patch", "stt", "system",
+    "tap",  "vxlan"};
 
 WantedPorts wanted_ports(const Contents* contents, const Settings& settings,
                          const std::vector<ConfiguredPort>& configured, bool system_is_dummy);

@@ -38,7 +38,7 @@ TEST_CASE("external_ids as ovn-controller(8) lists them") {
     CHECK(s.transport_zones == std::vector<std::string>{"z1", "z2"});
     CHECK(s.monitor_all);
     CHECK(s.other_config.at("ovn-bridge-mappings") == "a:br-a,b:br-b");
-    CHECK(s.problems.size() == 1);  // vxlan is not sent
+    CHECK(s.problems.empty());
 }
 
 TEST_CASE("defaults and whose word counts") {
@@ -113,12 +113,21 @@ TEST_CASE("what interface types become") {
         {random_uuid(), "d1", "dpdk", {{"dpdk-devargs", "net_null0"}}, {}, {}, 0},
         {random_uuid(), "d2", "dpdk", {}, {}, {}, 0},
         {random_uuid(), "vh", "dpdkvhostuserclient", {}, {}, {}, 0},
+        {random_uuid(),
+         "vc",
+         "dpdkvhostuserclient",
+         {{"vhost-server-path", "/run/vm.sock"}, {"n_rxq", "2"}},
+         {},
+         {},
+         0},
+        {random_uuid(), "vs", "dpdkvhostuser", {}, {}, {}, 0},
+        {random_uuid(), "gre0", "nosuch", {}, {}, {}, 0},
         {random_uuid(), "m0", "memif", {{"role", "server"}}, {}, {}, 0},
         {random_uuid(), "gen", "geneve", {}, {}, {}, 0},
         {random_uuid(), "br-int", "internal", {}, {}, {}, 0},
     });
     const WantedPorts wanted = wanted_ports(&contents, make_settings({}, {}, "hv1"), {}, false);
-    CHECK(wanted.ports.size() == 8);
+    CHECK(wanted.ports.size() == 11);
     CHECK(wanted.passive.size() == 3);
     const WantedPort& vm = port(wanted, "vm1");
     CHECK(to_string(vm.spec) == "vm1=af_packet,iface=vm1,mtu=9000");
@@ -130,7 +139,11 @@ TEST_CASE("what interface types become") {
     CHECK(to_string(port(wanted, "d0").spec) == "d0=pci,devargs=0000:01:00.0,queues=4");
     CHECK(port(wanted, "d1").spec.driver == "vdev");
     CHECK(port(wanted, "d2").error.find("dpdk-devargs") != std::string::npos);
-    CHECK(port(wanted, "vh").error.find("not supported") != std::string::npos);
+    CHECK(port(wanted, "vh").error.find("vhost-server-path") != std::string::npos);
+    CHECK(to_string(port(wanted, "vc").spec) == "vc=vhost,mode=client,path=/run/vm.sock,queues=2");
+    CHECK(port(wanted, "vs").spec.arg("path").ends_with("/vs"));
+    CHECK(port(wanted, "vs").spec.arg("mode") == "server");
+    CHECK(port(wanted, "gre0").error.find("not supported") != std::string::npos);
     CHECK(port(wanted, "m0").spec.arg("role") == "server");
     CHECK(to_string(port(wanted, "eth0").mac) == "02:aa:00:00:00:01");
     CHECK_FALSE(port(wanted, "eth0").is_integration);

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+// The part of vhost that workers run.
+#include <netinet/in.h>
+#include <rte_ip.h>
+#include <rte_mbuf.h>
+#include <rte_net.h>
+#include <rte_vhost.h>
+
+#include <bit>
+#include <cstring>
+
+#include "pmd/vhost.h"
+
+namespace sluice::pmd {
+namespace {
+
+constexpr uint64_t kGuestCsum = uint64_t{1} << 1;
+constexpr uint64_t kGuestTso4 = uint64_t{1} << 7;
+constexpr uint64_t kGuestTso6 = uint64_t{1} << 8;
+
+/// Marks a queue as being inside the library, for as long as it lives.
+class Inside {
+public:
+    explicit Inside(std::atomic<uint32_t>* busy) : busy_(busy) {
+        busy->store(1, std::memory_order_seq_cst);
+    }
+    ~Inside() { busy_->store(0, std::memory_order_release); }
+    Inside(const Inside&) = delete;
+    Inside& operator=(const Inside&) = delete;
+
+private:
+    std::atomic<uint32_t>* busy_;
+};
+
+/// Where the transport header of a frame is, by its own bytes.
+struct L4 {
+    size_t at = 0;
+    size_t end = 0;  ///< of the headers
+    bool is_tcp = false;
+    bool is_ip6 = false;
+};
+
+bool find_l4(const rte_mbuf* m, L4* l4) {
+    rte_net_hdr_lens lens{};
+    const uint32_t type =
+        rte_net_get_ptype(m, &lens, RTE_PTYPE_L2_MASK | RTE_PTYPE_L3_MASK | RTE_PTYPE_L4_MASK);
+    const uint32_t protocol = type & RTE_PTYPE_L4_MASK;
+    l4->at = size_t{lens.l2_len} + lens.l3_len;
+    l4->end = l4->at + lens.l4_len;
+    l4->is_tcp = protocol == RTE_PTYPE_L4_TCP;
+    l4->is_ip6 = RTE_ETH_IS_IPV6_HDR(type);
+    return (l4->is_tcp || protocol == RTE_PTYPE_L4_UDP) && l4->end <= m->data_len &&
+           l4->at + (l4->is_tcp ? 18 : 8) <= m->data_len;
+}
+
+/// Turns the sum over the pseudo header into the checksum. False: there is nothing like it.
+bool complete_checksum(rte_mbuf* m) {
+    L4 l4;
+    if (!find_l4(m, &l4)) {
+        return false;
+    }
+    uint16_t sum = 0;
+    if (rte_raw_cksum_mbuf(m, static_cast<uint32_t>(l4.at),
+                           m->pkt_len - static_cast<uint32_t>(l4.at), &sum) != 0) {
+        return false;
+    }
+    sum = static_cast<uint16_t>(~sum);
+    if (sum == 0 && !l4.is_tcp) {
+        sum = 0xffff;
+    }
+    std::memcpy(rte_pktmbuf_mtod_offset(m, uint8_t*, l4.at + (l4.is_tcp ? 16 : 6)), &sum,
+                sizeof sum);
+    return true;
+}
+
+/// The frame's bytes, to be cut from there. False: not one that can be cut.
+bool start_cutting(const rte_mbuf* m, uint16_t segment, uint8_t* bytes, RxFrame* frame) {
+    L4 l4;
+    if (m->pkt_len > kMaxGsoFrame || segment == 0 || !find_l4(m, &l4) || !l4.is_tcp) {
+        return false;
+    }
+    RxHints hints;
+    hints.vnet.flags = kVnetNeedsCsum;
+    hints.vnet.gso_type = l4.is_ip6 ? kVnetGsoTcp6 : kVnetGsoTcp4;
+    hints.vnet.gso_size = segment;
+    hints.vnet.hdr_len = static_cast<uint16_t>(l4.end);
+    hints.vnet.csum_start = static_cast<uint16_t>(l4.at);
+    hints.vnet.csum_offset = 16;
+    const void* whole = rte_pktmbuf_read(m, 0, m->pkt_len, bytes);
+    if (whole != bytes) {
+        std::memcpy(bytes, whole, m->pkt_len);
+    }
+    frame->start(bytes, m->pkt_len, hints);
+    return true;
+}
+
+/// One turn over the guest's queues that are ours: fills `waiting`.
+void take_from_guest(VhostRx& rx, uint16_t n) {
+    rx.first_waiting = rx.n_waiting = 0;
+    const Inside inside(&rx.busy);
+    const int vid = rx.link->vid.load(std::memory_order_seq_cst);
+    if (vid < 0) {
+        return;
+    }
+    const uint64_t all = rx.link->from_guest.load(std::memory_order_acquire) & rx.pairs;
+    uint64_t left = std::rotr(all, static_cast<int>(rx.next_pair));
+    while (left && rx.n_waiting < n) {
+        const auto skip = static_cast<unsigned>(std::countr_zero(left));
+        const unsigned pair = (rx.next_pair + skip) % kMaxVhostPairs;
+        left &= left - 1;
+        rx.n_waiting = static_cast<uint16_t>(
+            rx.n_waiting + rte_vhost_dequeue_burst(vid, static_cast<uint16_t>(2 * pair + 1),
+                                                   rx.pool, &rx.waiting[rx.n_waiting],
+                                                   static_cast<uint16_t>(n - rx.n_waiting)));
+    }
+    rx.next_pair = (rx.next_pair + 1) % kMaxVhostPairs;
+}
+
+/// A frame as the rest of the program wants it; null: it is being cut, or it is malformed.
+rte_mbuf* finish(VhostRx& rx, rte_mbuf* m) {
+    const uint64_t flags = m->ol_flags;
+    const uint16_t segment = m->tso_segsz;
+    m->ol_flags = 0;
+    m->tx_offload = 0;
+    if (flags & RTE_MBUF_F_RX_LRO) {
+        if (!start_cutting(m, segment, rx.bytes.data(), &rx.frame)) {
+            QueueCounters::bump(rx.counters.errors, 1);
+        }
+        rte_pktmbuf_free(m);
+        return nullptr;
+    }
+    if ((flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_NONE) {
+        if (!complete_checksum(m)) {
+            QueueCounters::bump(rx.counters.errors, 1);
+            rte_pktmbuf_free(m);
+            return nullptr;
+        }
+        m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+    }
+    return m;
+}
+
+void next_piece(VhostRx& rx, rte_mbuf** pkts, uint16_t* got) {
+    switch (rx.frame.next(rx.pool, &pkts[*got])) {
+    case RxStep::kPacket: ++*got; break;
+    case RxStep::kNoBuffer: QueueCounters::bump(rx.counters.dropped, 1); break;
+    case RxStep::kMalformed: QueueCounters::bump(rx.counters.errors, 1); break;
+    case RxStep::kNone: break;
+    }
+}
+
+/// Says to the guest what an mbuf's flags ask for, as far as it understands; does the rest.
+/// False: it has to be cut first.
+bool fit_for_guest(rte_mbuf* m, uint64_t features, bool* is_sendable) {
+    *is_sendable = true;
+    if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) {
+        const uint64_t needed = m->ol_flags & RTE_MBUF_F_TX_IPV6 ? kGuestTso6 : kGuestTso4;
+        if (!(features & needed)) {
+            return false;
+        }
+        VnetTx fixed;
+        *is_sendable = make_vnet_tx(m, &fixed);
+        if (*is_sendable && fixed.copied) {
+            std::memcpy(rte_pktmbuf_mtod(m, uint8_t*), fixed.headers.data(), fixed.copied);
+        }
+        return true;
+    }
+    if ((m->ol_flags & RTE_MBUF_F_TX_L4_MASK) && !(features & kGuestCsum)) {
+        *is_sendable = complete_checksum(m);
+        m->ol_flags &= ~RTE_MBUF_F_TX_L4_MASK;
+    }
+    return true;
+}
+
+/// The guest's queue for a worker: enabled pair `worker` modulo their number. -1: none.
+int queue_for(uint64_t pairs, unsigned worker) {
+    if (pairs == 0) {
+        return -1;
+    }
+    for (unsigned skip = worker % static_cast<unsigned>(std::popcount(pairs)); skip > 0; --skip) {
+        pairs &= pairs - 1;
+    }
+    return 2 * std::countr_zero(pairs);
+}
+
+/// Sends a packet in pieces, to a guest that takes no large ones. Always done with it.
+void send_pieces(VhostTx& tx, int vid, int queue, rte_mbuf* m) {
+    if (!start_cutting(m, m->tso_segsz, tx.bytes.data(), &tx.frame)) {
+        QueueCounters::bump(tx.counters.errors, 1);
+        return;
+    }
+    while (tx.frame.active()) {
+        rte_mbuf* piece = nullptr;
+        const RxStep step = tx.frame.next(tx.pool, &piece);
+        if (step == RxStep::kPacket) {
+            piece->ol_flags = 0;
+            const uint16_t taken =
+                rte_vhost_enqueue_burst(vid, static_cast<uint16_t>(queue), &piece, 1);
+            if (taken) {
+                tx.counters.count(1, piece->pkt_len);
+            } else {
+                QueueCounters::bump(tx.counters.dropped, 1);
+            }
+            rte_pktmbuf_free(piece);
+        } else if (step != RxStep::kNone) {
+            QueueCounters::bump(tx.counters.dropped, 1);
+        }
+    }
+}
+
+/// Packets that go as they are. Returns how many the guest took; the library takes 32 at a time.
+uint16_t send_run(VhostTx& tx, int vid, int queue, rte_mbuf** pkts, uint16_t n) {
+    uint16_t taken = 0;
+    while (taken < n) {
+        const uint16_t more = rte_vhost_enqueue_burst(
+            vid, static_cast<uint16_t>(queue), pkts + taken, static_cast<uint16_t>(n - taken));
+        if (more == 0) {
+            break;
+        }
+        taken = static_cast<uint16_t>(taken + more);
+    }
+    uint64_t bytes = 0;
+    for (uint16_t i = 0; i < taken; ++i) {
+        bytes += pkts[i]->pkt_len;
+    }
+    tx.counters.count(taken, bytes);
+    return taken;
+}
+
+}  // namespace
+
+uint16_t vhost_rx_burst(void* queue, rte_mbuf** pkts, uint16_t n) {
+    VhostRx& rx = *static_cast<VhostRx*>(queue);
+    if (rx.first_waiting == rx.n_waiting && !rx.frame.active()) {
+        if (rx.link->vid.load(std::memory_order_relaxed) < 0) {
+            return 0;
+        }
+        take_from_guest(rx, std::min<uint16_t>(n, kMaxPortBurst));
+    }
+    uint16_t got = 0;
+    while (got < n) {
+        if (rx.frame.active()) {
+            next_piece(rx, pkts, &got);
+        } else if (rx.first_waiting < rx.n_waiting) {
+            if (rte_mbuf* m = finish(rx, rx.waiting[rx.first_waiting++])) {
+                pkts[got++] = m;
+            }
+        } else {
+            break;
+        }
+    }
+    uint64_t bytes = 0;
+    for (uint16_t i = 0; i < got; ++i) {
+        bytes += pkts[i]->pkt_len;
+    }
+    if (got) {
+        rx.counters.count(got, bytes);
+    }
+    return got;
+}
+
+uint16_t vhost_tx_burst(void* queue, rte_mbuf** pkts, uint16_t n) {
+    VhostTx& tx = *static_cast<VhostTx*>(queue);
+    const Inside inside(&tx.busy);
+    const int vid = tx.link->vid.load(std::memory_order_seq_cst);
+    const int ring =
+        vid < 0 ? -1 : queue_for(tx.link->to_guest.load(std::memory_order_acquire), tx.worker);
+    if (ring < 0) {
+        QueueCounters::bump(tx.counters.dropped, n);
+        return 0;
+    }
+    const uint64_t features = tx.link->features.load(std::memory_order_relaxed);
+    uint16_t done = 0;
+    while (done < n) {
+        uint16_t run = 0;
+        bool is_whole = true;
+        bool is_sendable = true;
+        while (done + run < n) {
+            is_whole = fit_for_guest(pkts[done + run], features, &is_sendable);
+            if (!is_whole || !is_sendable) {
+                break;
+            }
+            ++run;
+        }
+        if (run) {
+            const uint16_t taken = send_run(tx, vid, ring, pkts + done, run);
+            rte_pktmbuf_free_bulk(pkts + done, taken);
+            done = static_cast<uint16_t>(done + taken);
+            if (taken < run) {
+                QueueCounters::bump(tx.counters.dropped, static_cast<uint64_t>(n - done));
+                return done;
+            }
+        }
+        if (done < n && !is_whole) {
+            send_pieces(tx, vid, ring, pkts[done]);
+            rte_pktmbuf_free(pkts[done++]);
+        } else if (done < n && !is_sendable) {
+            QueueCounters::bump(tx.counters.errors, 1);
+            rte_pktmbuf_free(pkts[done++]);
+        }
+    }
+    return done;
+}
+
+}  // namespace sluice::pmd
