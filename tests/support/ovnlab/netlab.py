@@ -81,8 +81,9 @@ class Hypervisor:
 
     kind = ''
 
-    def __init__(self, lab, name, ip, prefix_len=24, remote=None):
-        self.lab, self.name, self.ip, self.prefix_len = lab, name, ip, prefix_len
+    def __init__(self, lab, name, ip, prefix_len=None, remote=None, encap='geneve', ids=()):
+        self.lab, self.name, self.ip = lab, name, ip
+        self.prefix_len = prefix_len or (64 if ':' in ip else 24)
         self.remote = remote or lab.southbound
         self.ns = lab.namespace(name)
         lab.connect(self.ns, UPLINK, lab.wire, 'to-' + name, UNDERLAY_MTU)
@@ -90,7 +91,7 @@ class Hypervisor:
         lab.database(name, 'db', 'vs')
         self.vsctl('--no-wait', 'init')
         ids = {'system-id': name, 'hostname': name, 'ovn-remote': self.remote,
-               'ovn-encap-type': 'geneve', 'ovn-encap-ip': ip}
+               'ovn-encap-type': encap, 'ovn-encap-ip': ip, **dict(ids)}
         self.vsctl('--no-wait', 'set', 'Open_vSwitch', '.',
                    *['external-ids:%s=%s' % (k, json.dumps(v)) for k, v in ids.items()])
         self.main = None
@@ -136,7 +137,7 @@ class SluiceHypervisor(Hypervisor):
 
     def address_underlay(self):
         address = '%s/%d' % (self.ip, self.prefix_len)
-        self.control('netdev-dummy/ip4addr', 'br-phys', address)
+        self.control('netdev-dummy/ip%daddr' % (6 if ':' in self.ip else 4), 'br-phys', address)
         self.control('ovs/route/add', address, 'br-phys')
 
     def stop(self, *exit_args):
@@ -156,6 +157,7 @@ class OvsHypervisor(Hypervisor):
         self.vsctl('add-br', 'br-int', '--', 'set', 'bridge', 'br-int', 'datapath_type=netdev',
                    'fail-mode=secure', '--', 'add-br', 'br-phys', '--', 'set', 'bridge', 'br-phys',
                    'datapath_type=netdev', '--', 'add-port', 'br-phys', UPLINK)
+        self.ns.set_ipv6('br-phys', ':' in self.ip)
         self.ns.run('ip', 'address', 'add', '%s/%d' % (self.ip, self.prefix_len), 'dev', 'br-phys')
         self.ns.run('ip', 'link', 'set', 'br-phys', 'up')
         self.lab.daemon(self.name, 'ovn-controller', 'unix:%s/db.sock' % self.lab.home(self.name),

@@ -19,7 +19,8 @@ _PATH = os.environ.get('REF_HV_PATH', '/usr/sbin:/usr/bin:/sbin:/bin')
 _SCHEMAS = os.environ.get('REF_HV_SCHEMAS')     # a folder with the three schemas of another OVN
 SCHEMA = {'nb': (_SCHEMAS or '/usr/share/ovn') + '/ovn-nb.ovsschema',
           'sb': (_SCHEMAS or '/usr/share/ovn') + '/ovn-sb.ovsschema',
-          'vs': (_SCHEMAS or '/usr/share/openvswitch') + '/vswitch.ovsschema'}
+          'vs': (_SCHEMAS or '/usr/share/openvswitch') + '/vswitch.ovsschema',
+          'vtep': '/usr/share/openvswitch/vtep.ovsschema'}
 _RUN_FOLDERS = ['%s_%s' % (program, kind) for program in ('OVS', 'OVN')
                 for kind in ('RUNDIR', 'LOGDIR', 'DBDIR', 'SYSCONFDIR')]
 
