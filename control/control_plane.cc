@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "control/chassis/liveness.h"
 #include "control/control_plane_impl.h"
 #include "lib/base/log.h"
 
@@ -187,6 +188,13 @@ void ControlPlane::fdb_used(uint32_t datapath_key, uint32_t port_key, const Mac&
     }
 }
 
+void ControlPlane::port_activated(uint32_t datapath_key, uint32_t port_key) {
+    if (impl_->learning &&
+        impl_->learning->activate(datapath_key, port_key, impl_->settings.chassis)) {
+        flush_learning();
+    }
+}
+
 void ControlPlane::flush_learning() {
     if (impl_->is_learning_scheduled) {
         return;
@@ -217,6 +225,10 @@ void ControlPlane::prefix_delegated(const std::string& port, const std::string& 
 
 void ControlPlane::watched(const watch::Report& report) {
     impl_->observations.take(report);
+    if (report.tunnels) {
+        impl_->tunnel_bfd = *report.tunnels;
+        impl_->live = chassis::live_chassis(impl_->tunnel_bfd);
+    }
     impl_->schedule();
 }
 
@@ -287,6 +299,10 @@ ControlStatus ControlPlane::status() const {
     out.flow_errors = i.told_flow_errors.size();
     out.last_build_ms = i.last_build_ms;
     return out;
+}
+
+std::vector<MirrorStatus> ControlPlane::mirror_status() const {
+    return impl_->mirror_status();
 }
 
 std::vector<PortBindingStatus> ControlPlane::port_status() const {

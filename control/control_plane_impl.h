@@ -45,6 +45,7 @@ struct ControlPlane::Impl {
     // One round, in this order.
     void refresh_settings();
     void plug();
+    void fit_local_interfaces(std::vector<vswitch::WantedPort>* wanted);
     void refresh_underlay();
     void connect();
     void publish();
@@ -69,6 +70,7 @@ struct ControlPlane::Impl {
     vswitch::InterfaceState interface_state(const vswitch::WantedPort& port);
     std::optional<bool> installed_state(const vswitch::WantedPort& port) const;
     std::vector<PortBindingStatus> port_status() const;
+    std::vector<MirrorStatus> mirror_status() const;
     const vswitch::Contents* contents() const { return ovs ? &ovs->contents() : nullptr; }
     bool is_sb_known() const { return mirror_known; }
     /// The mirror has all rows of what is local now.
@@ -98,6 +100,8 @@ struct ControlPlane::Impl {
     std::shared_ptr<const announce::Config> announcing;
     chassis::DelegatedPrefixes prefixes;
     std::shared_ptr<const watch::Config> watching;  ///< what the slow path was told last
+    std::vector<watch::TunnelBfdStatus> tunnel_bfd;  ///< what it said last
+    std::set<std::string> live;                      ///< chassis that answer, by that
     PipelineBuilder builder;
     std::unique_ptr<ovsdb::Client> sb;
     std::unique_ptr<chassis::Registrar> registrar;

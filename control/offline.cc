@@ -73,6 +73,8 @@ Result<BuildInputs> make_inputs(const OfflineRequest& request, const Build& buil
     inputs.encap.chassis = self->name;
     inputs.encap.zones = self->transport_zones;
     inputs.encap.legacy_option = request.legacy_geneve_tx;
+    inputs.encap.is_interconn = sb::get_bool(self->other_config, "is-interconn", false);
+    inputs.encap.prefers_stt = sb::get_bool(self->other_config, "sluice-stt", false);
     for (const Uuid& uuid : self->encaps) {
         const sb::Encap* encap = build.mirror.encaps.find(uuid);
         const auto ip = encap ? physical::parse_address(encap->ip) : std::nullopt;
@@ -80,6 +82,10 @@ Result<BuildInputs> make_inputs(const OfflineRequest& request, const Build& buil
             inputs.encap.ips.push_back(*ip);
             inputs.encap.types.push_back(encap->type);
         }
+    }
+    // Nobody runs BFD with a file: all chassis in it are taken for alive.
+    for (const auto& [uuid, row] : build.mirror.chassis.rows()) {
+        inputs.live.insert(row->name);
     }
     for (const OfflinePort& port : request.ports) {
         if (!port.iface_id.empty()) {

@@ -26,6 +26,7 @@
 #include "control/physical/load_balancers.h"
 #include "control/physical/mirrors.h"
 #include "control/physical/names.h"
+#include "control/physical/tunnel_sets.h"
 #include "control/physical/tunnels.h"
 #include "control/physical/underlay.h"
 #include "control/physical/view.h"
@@ -41,6 +42,8 @@ struct BuildInputs {
     chassis::ZoneRange zone_range;
     /// The mirror has all there is about what is local: who is not in it is gone.
     bool is_complete = true;
+    /// Chassis whose BFD over a tunnel is up.
+    std::set<std::string> live;
 };
 
 class PipelineBuilder {
@@ -65,6 +68,7 @@ public:
 
     const chassis::BindingPlan& plan() const { return plan_; }
     const physical::Tunnels& tunnels() const { return tunnels_; }
+    const physical::Mirrors& mirrors() const { return mirrors_; }
     const std::set<Uuid>& local_datapaths() const { return local_; }
     /// For restore() before the first update(), and to apply what updates took and released.
     chassis::CtZones& zones() { return zones_; }
@@ -135,6 +139,7 @@ private:
     compile::PassListener* listener_ = nullptr;
     FlowStore flows_;
     physical::Tunnels tunnels_;
+    physical::TunnelSets tunnel_sets_;
     physical::Mirrors mirrors_;
     physical::EntryIds entry_ids_;
     chassis::BindingPlan plan_;

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "control/compile/meter_names.h"
+#include "control/physical/special_ports.h"
 #include "control/publish.h"
 
 namespace sluice {
@@ -19,6 +20,16 @@ std::shared_ptr<const KeyMasks> share_masks(const std::shared_ptr<const KeyMasks
     }
     *is_changed = true;
     return std::make_shared<const KeyMasks>(masks);
+}
+
+/// The source MAC, in packets of all classes.
+ClassReads reads_of_sources() {
+    ClassReads reads{};
+    for (SlotMask& slots : reads) {
+        slots.w[kSlotEthSrc] = 0xffff;
+        slots.w[kSlotEthSrc + 1] = ~0u;
+    }
+    return reads;
 }
 
 }  // namespace
@@ -44,6 +55,11 @@ bool PipelineBuilder::update_masks() {
         for (const ClassReads& side : local.compiled->reads) {
             reads[root(local.index)] |= side;
             all |= side;
+        }
+        if (physical::replaces_sources(*local.ports)) {
+            const ClassReads source = reads_of_sources();
+            reads[root(local.index)] |= source;
+            all |= source;
         }
     }
     bool is_changed = false;
@@ -156,9 +172,18 @@ std::unique_ptr<const Pipeline> PipelineBuilder::assemble() {
     pipeline->by_key = FlatMap<uint32_t, const Datapath*>(by_key);
     pipeline->entries = entries_->by_port;
     pipeline->keep.push_back(entries_);
+    pipeline->ramps = entries_->ramps;
     for (const auto& tunnel : tunnels_.list()) {
         pipeline->tunnels.push_back(tunnel.get());
         pipeline->keep.push_back(tunnel);
+        if (tunnel) {
+            pipeline->tunnel_room = std::min(pipeline->tunnel_room, tunnel->room);
+        }
+    }
+    pipeline->tunnels_from = FlatMap<uint64_t, uint32_t>(tunnels_.from());
+    for (const auto& set : tunnel_sets_.list()) {
+        pipeline->tunnel_sets.push_back(set.get());
+        pipeline->keep.push_back(set);
     }
     for (const auto& sink : mirrors_.list()) {
         pipeline->mirrors.push_back(sink.get());

@@ -67,8 +67,15 @@ EcmpPacket ecmp_packet_of(const Frame& f) {
     return p;
 }
 
-bool is_up(const LogicalPort& port) {
-    return port.reach != Reach::kUnbound && port.reach != Reach::kNoTunnel;
+/// Whether a port answers, by all that is known here. `is_watched`: that may change any time.
+bool is_up(const Pipeline& pipeline, const LogicalPort& port, bool* is_watched) {
+    if (port.reach != Reach::kTunnel || port.tunnel & TunnelSet::kTarget) {
+        return port.reach != Reach::kUnbound && port.reach != Reach::kNoTunnel;
+    }
+    const Tunnel* tunnel =
+        port.tunnel < pipeline.tunnels.size() ? pipeline.tunnels[port.tunnel] : nullptr;
+    *is_watched |= tunnel && sluice::is_watched(tunnel->life);
+    return tunnel && is_live(tunnel->life);
 }
 
 }  // namespace
@@ -125,13 +132,17 @@ template <bool kTrace>
 void Walker<kTrace>::choose_forward(const Instr& i) {
     const auto& group = *static_cast<const FwdGroupArgs*>(i.p);
     f_.s.w[kSlotOutport] = 0;
+    bool is_watched = false;
     for (uint32_t n = 0; n < group.count; ++n) {
         const uint32_t key = group.ports[(f_.s.w[kSlotFlowHash] + n) % group.count];
         const LogicalPort* const* port = f_.datapath->ports.find(key);
-        if (!i.a || (port && is_up(**port))) {
+        if (!i.a || (port && is_up(pipeline_, **port, &is_watched))) {
             f_.s.w[kSlotOutport] = key;
-            return;
+            break;
         }
+    }
+    if (is_watched) {
+        out_.cacheable = false;  // the next packet asks again
     }
 }
 

@@ -33,8 +33,9 @@ CanBind can_bind_by_option(const std::string& option, const Identity& identity) 
 
 class Planner {
 public:
-    Planner(const sb::Mirror& mirror, const Attachments& attachments, const Identity& identity)
-        : mirror_(mirror), attachments_(attachments), identity_(identity) {
+    Planner(const sb::Mirror& mirror, const Attachments& attachments, const Identity& identity,
+            const std::set<std::string>& live)
+        : mirror_(mirror), attachments_(attachments), identity_(identity), live_(live) {
         const sb::Chassis* self = mirror.chassis_by_name(identity.name);
         self_ = self ? self->uuid : Uuid{};
     }
@@ -83,7 +84,8 @@ private:
                                                 port.option("requested-chassis")));
             return;
         }
-        plan_.claims[port.uuid] = {can == CanBind::kAdditional, vif->encap_ip};
+        const std::string& wish = port.option("requested-encap-ip");
+        plan_.claims[port.uuid] = {can == CanBind::kAdditional, wish.empty() ? vif->encap_ip : wish};
     }
 
     /// The interface that carries `parent`, provided that the parent itself may be bound here.
@@ -97,16 +99,19 @@ private:
 
     void claim_ha(const PortBinding& port) {
         const auto order = ha_order(mirror_, port);
-        for (size_t i = 0; i < order.size(); ++i) {
-            if (order[i]->name != identity_.name) {
-                continue;
-            }
-            if (i == 0) {
-                plan_.claims[port.uuid] = {};
-            } else {
-                plan_.standby.insert(port.datapath);
-            }
+        const auto is_self = [&](const sb::Chassis* row) { return row->name == identity_.name; };
+        const auto self = std::find_if(order.begin(), order.end(), is_self);
+        if (self == order.end()) {
             return;
+        }
+        const bool is_alone = ha_size(mirror_, port) == 1;
+        const bool is_first = std::none_of(order.begin(), self, [&](const sb::Chassis* row) {
+            return live_.contains(row->name);
+        });
+        if (is_alone || (is_first && !live_.empty())) {
+            plan_.claims[port.uuid] = {};
+        } else {
+            plan_.standby.insert(port.datapath);
         }
     }
 
@@ -151,6 +156,7 @@ private:
     const sb::Mirror& mirror_;
     const Attachments& attachments_;
     const Identity& identity_;
+    const std::set<std::string>& live_;
     Uuid self_;
     BindingPlan plan_;
 };
@@ -187,9 +193,14 @@ std::vector<const sb::Chassis*> ha_order(const sb::Mirror& mirror, const PortBin
     return order;
 }
 
+size_t ha_size(const sb::Mirror& mirror, const PortBinding& port) {
+    const sb::HaChassisGroup* group = mirror.ha_groups.find(port.ha_chassis_group);
+    return group ? group->members.size() : port.gateway_chassis.size();
+}
+
 BindingPlan plan_bindings(const sb::Mirror& mirror, const Attachments& attachments,
-                          const Identity& identity) {
-    return Planner(mirror, attachments, identity).make();
+                          const Identity& identity, const std::set<std::string>& live) {
+    return Planner(mirror, attachments, identity, live).make();
 }
 
 }  // namespace sluice::chassis

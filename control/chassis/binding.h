@@ -7,12 +7,15 @@
 // forwards before the database has heard of it, as with the reference.
 //
 // Rules by type: a VIF by its iface-id; a container with its parent; a virtual port with its
-// virtual_parent; l3gateway and l2gateway by options; chassisredirect and external by the highest
-// priority member of the HA group (ties by name). Localport, patch and localnet belong to nobody.
+// virtual_parent; l3gateway and l2gateway by options; chassisredirect and external by the HA group:
+// its only member, or of several the one of highest priority (ties by name) that answers our BFD or
+// is ourselves. Who hears of nobody has no part in any group of several: the fault may be here.
+// Localport, patch and localnet belong to nobody.
 // requested-chassis keeps others away; a second requested chassis is an additional one.
 // Threads: control.
 #pragma once
 
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -44,10 +47,13 @@ struct BindingPlan {
     bool has(const Uuid& port) const { return claims.contains(port); }
 };
 
+/// `live`: names of other chassis whose BFD over a tunnel is up.
 BindingPlan plan_bindings(const sb::Mirror& mirror, const Attachments& attachments,
-                          const Identity& identity);
+                          const Identity& identity, const std::set<std::string>& live = {});
 
 /// Members of a port's HA group (or of gateway_chassis) whose chassis exists, best first.
 std::vector<const sb::Chassis*> ha_order(const sb::Mirror& mirror, const sb::PortBinding& port);
+/// How many members it has, those without a chassis too.
+size_t ha_size(const sb::Mirror& mirror, const sb::PortBinding& port);
 
 }  // namespace sluice::chassis

@@ -3,6 +3,8 @@
 
 #include <pthread.h>
 #include <rte_mbuf.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -32,6 +34,7 @@ constexpr unsigned kTake = 32;             // from a ring at once
 constexpr unsigned kRoundPerWorker = 256;  // of one kind, before timers get their turn
 constexpr size_t kMaxFrame = 65535 + 64;
 constexpr size_t kReasons = 32;
+constexpr int kPriority = -10;
 
 Recent::Key key_of(const Message& m) {
     Recent::Key key{uint64_t(m.kind) << 32 | m.datapath, m.port, m.mac};
@@ -97,6 +100,18 @@ rte_mbuf* to_mbuf(rte_mempool* pool, std::span<const uint8_t> frame) {
     return nullptr;
 }
 
+/// Who pays for a punt: a logical port, the host at the other end of a tunnel, a port.
+uint64_t payer_of(const PuntMeta& meta) {
+    if (meta.datapath()) {
+        return uint64_t{meta.datapath()} << 32 | meta.inport();
+    }
+    if (meta.reason == PuntReason::kTunnelBfd) {
+        const uint32_t* source = meta.logical + TunnelBfdWords::kSource;
+        return (uint64_t{3} << 62 | uint64_t{source[0] ^ source[1] ^ source[2]} << 20) ^ source[3];
+    }
+    return uint64_t{1} << 63 | meta.port;
+}
+
 }  // namespace
 
 struct SlowPath::Impl {
@@ -134,6 +149,7 @@ struct SlowPath::Impl {
     Announcer announcer;
     HeldPackets held;
     std::array<Handler, kReasons> handlers;
+    std::function<void(int64_t now_ms)> deadlines;  ///< may be empty
     std::vector<uint8_t> scratch = std::vector<uint8_t>(kMaxFrame);
     /// Written by the slow-path thread, read by any.
     std::array<Cell, static_cast<size_t>(C::kCount)> counters;
@@ -143,6 +159,8 @@ struct SlowPath::Impl {
 
 void SlowPath::Impl::run() {
     pthread_setname_np(pthread_self(), "slowpath");
+    // Others wait for its messages; where that is not allowed it does without.
+    static_cast<void>(setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kPriority));
     while (!stopping.load(std::memory_order_relaxed)) {
         const bool worked = round(EventLoop::now_ms());
         loop.run_once(worked ? 0 : config.poll_ms);
@@ -157,6 +175,9 @@ bool SlowPath::Impl::round(int64_t now_ms) {
         Mailbox& box = *config.mailboxes[w];
         worked |= drain_messages(box, now_ms);
         worked |= drain_punts(box, w, pipeline, now_ms);
+    }
+    if (deadlines) {
+        deadlines(now_ms);
     }
     if (pipeline) {
         on_time(*pipeline, now_ms);
@@ -209,9 +230,7 @@ bool SlowPath::Impl::drain_punts(Mailbox& box, unsigned worker, const Pipeline* 
 void SlowPath::Impl::handle(rte_mbuf* packet, unsigned worker, const Pipeline& pipeline,
                             int64_t now_ms) {
     const PuntMeta& meta = meta_of(packet).punt;
-    const uint64_t who = meta.datapath() ? uint64_t{meta.datapath()} << 32 | meta.inport()
-                                         : uint64_t{1} << 63 | meta.port;
-    if (!punt_budget.take(who, now_ms)) {
+    if (!punt_budget.take(payer_of(meta), now_ms)) {
         count(C::k_punt_over_budget);
         return;
     }
@@ -257,7 +276,9 @@ void SlowPath::Impl::on_underlay(const Punt& punt) {
     case Kind::kNdReply: count(C::k_nd_replies); break;
     case Kind::kEchoReply: count(C::k_echo_replies); break;
     }
-    send_to_port(port, std::move(out.reply), punt.worker);
+    if (entry->underlay->exception == kNoPort) {  // else the kernel answers
+        send_to_port(port, std::move(out.reply), punt.worker);
+    }
 }
 
 void SlowPath::Impl::on_unresolved(const Punt& punt) {
@@ -349,6 +370,13 @@ SlowPath::SlowPath(SlowPathConfig config, SlowPathSinks sinks)
                 [impl = impl_.get()](const Punt& punt) { impl->on_underlay(punt); });
     set_handler(PuntReason::kBuffer,
                 [impl = impl_.get()](const Punt& punt) { impl->on_unresolved(punt); });
+    set_handler(PuntReason::kActivation, [impl = impl_.get()](const Punt& punt) {
+        Learned out{};
+        out.kind = Learned::Kind::kActivated;
+        out.datapath = punt.meta.datapath();
+        out.port = punt.meta.inport();
+        impl->hand_over(out);
+    });
 }
 
 SlowPath::~SlowPath() {
@@ -357,6 +385,10 @@ SlowPath::~SlowPath() {
 
 void SlowPath::set_handler(PuntReason reason, Handler handler) {
     impl_->handlers.at(static_cast<size_t>(reason)) = std::move(handler);
+}
+
+void SlowPath::set_deadlines(std::function<void(int64_t now_ms)> judge) {
+    impl_->deadlines = std::move(judge);
 }
 
 void SlowPath::start() {

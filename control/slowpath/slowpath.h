@@ -14,6 +14,8 @@
 // (arp.h, nd.h, echo.h) that know neither rings nor mbufs. Every port has a token bucket for its
 // punts, so a port that floods starves only itself. Everything is bounded: buckets, the memory of
 // recent messages, solicitations, and what waits for control; what exceeds a bound is counted.
+// BFD of tunnels has a ring and a budget of its own, so that no storm on the underlay takes gateways
+// for dead.
 //
 // Threads. Between start() and stop() the mailboxes' slow-path ends and the RCU reader belong to
 // this thread. resolve(), inject() and stats() may be called from any thread. Sinks run on the
@@ -58,6 +60,8 @@ struct SlowPathSinks {
     std::function<void(PortId port, const Ip4& ip, const Mac& mac)> neighbor4;
     std::function<void(PortId port, const Ip6& ip, const Mac& mac)> neighbor6;
     std::function<void(uint32_t tunnel)> tunnel_wanted;
+    /// A port that waited for its activation on this chassis has announced itself.
+    std::function<void(uint32_t datapath, uint32_t port)> activated;
 };
 
 struct SlowPathConfig {
@@ -152,6 +156,9 @@ public:
     /// start.
     /// It runs on the slow-path thread and may call send().
     void set_handler(PuntReason reason, Handler handler);
+    /// Before start(): called in every round, about every poll_ms, after all that waited in the
+    /// rings was handled. For deadlines that must not be judged before.
+    void set_deadlines(std::function<void(int64_t now_ms)> judge);
 
     void start();
     /// Joins the thread; what waits in the rings stays there.

@@ -65,13 +65,13 @@ Drop parse_geneve(const uint8_t* data, uint32_t len, bool legacy, GeneveHeader* 
             ovn = p + 4;
         }
     }
-    if (!ovn) {
-        return Drop::k_geneve_ovn_option;
-    }
     out->length = kGeneveLen + options;
     out->vni = get24(data + 4);
-    out->inport = get16(ovn) & 0x7fff;
-    out->outport = get16(ovn + 2);
+    if (!ovn && out->vni != 0) {
+        return Drop::k_geneve_ovn_option;
+    }
+    out->inport = ovn ? get16(ovn) & 0x7fff : 0;
+    out->outport = ovn ? get16(ovn + 2) : 0;
     return Drop::k_none;
 }
 

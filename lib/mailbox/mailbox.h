@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Mailbox: what a worker and the slow path hand each other. Rings only, no locks, no allocation.
 //
-// Per worker: `punt` (packets up), `messages` (64-byte learn messages up), `inject` (packets down).
+// Per worker: `punt` (packets up), `urgent` (the same for BFD of tunnels, taken first), `messages`
+// (64-byte learn messages up), `inject` (packets down).
 // Each ring has one producer and one consumer thread: the worker on one end, the slow path on the
 // other; other threads that want to inject ask the slow path. Full rings drop and count, never
 // wait.
@@ -56,6 +57,7 @@ public:
 private:
     Mailbox() = default;
     rte_ring* punt_ = nullptr;
+    rte_ring* urgent_ = nullptr;
     rte_ring* messages_ = nullptr;
     rte_ring* inject_ = nullptr;
 };

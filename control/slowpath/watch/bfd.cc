@@ -106,6 +106,7 @@ std::optional<BfdMessage> BfdSession::take(const BfdMessage& m, int64_t now_ms) 
     detection_ms_ = int64_t{m.mult} * std::max(m.min_tx_us / 1000, params_.min_rx_ms);
     heard_ms_ = now_ms;
     polling_ &= !m.final;
+    const BfdState before = state_;
     const bool peer_is_down = m.state == BfdState::kAdminDown || m.state == BfdState::kDown;
     switch (state_) {
     case BfdState::kDown:
@@ -128,6 +129,10 @@ std::optional<BfdMessage> BfdSession::take(const BfdMessage& m, int64_t now_ms) 
         }
         break;
     case BfdState::kAdminDown: break;
+    }
+    if (params_.strict && state_ != before) {
+        tx_ms_ = now_ms;  // 6.8.7: changes are told between the periodic messages
+        polling_ = state_ == BfdState::kUp && params_.min_tx_ms < kSlowMs;
     }
     remote_demand_ = m.demand && state_ == BfdState::kUp && m.state == BfdState::kUp;
     if (!m.poll) {
@@ -164,9 +169,9 @@ bool BfdSession::sends() const {
 }
 
 std::optional<BfdMessage> BfdSession::run(int64_t now_ms, uint32_t jitter) {
-    const bool expects = state_ == BfdState::kInit || state_ == BfdState::kUp;
-    if (expects && detection_ms_ != 0 && now_ms >= heard_ms_ + detection_ms_) {
+    if (now_ms >= silence_ends_ms()) {
         go(BfdState::kDown, kTimeExpired);
+        tx_ms_ = params_.strict ? now_ms : tx_ms_;
         remote_disc_ = 0;  // 6.8.1
         remote_min_rx_ms_ = std::max(remote_min_rx_ms_, 1u);
     }
@@ -181,12 +186,16 @@ std::optional<BfdMessage> BfdSession::run(int64_t now_ms, uint32_t jitter) {
     return message();
 }
 
-int64_t BfdSession::next_ms() const {
-    int64_t next = sends() ? tx_ms_ : INT64_MAX;
-    if ((state_ == BfdState::kInit || state_ == BfdState::kUp) && detection_ms_ != 0) {
-        next = std::min(next, heard_ms_ + detection_ms_);
+int64_t BfdSession::silence_ends_ms() const {
+    const bool expects = state_ == BfdState::kInit || state_ == BfdState::kUp;
+    if (!expects || detection_ms_ == 0) {
+        return INT64_MAX;
     }
-    return next;
+    return std::clamp(judge_ms_, heard_ms_ + detection_ms_, heard_ms_ + 2 * detection_ms_);
+}
+
+int64_t BfdSession::next_ms() const {
+    return std::min(sends() ? tx_ms_ : INT64_MAX, silence_ends_ms());
 }
 
 bool Bfd::configure(const std::vector<BfdConfig>& sessions, int64_t now_ms) {

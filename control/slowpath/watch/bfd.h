@@ -2,8 +2,8 @@
 // Bfd: sessions of Bidirectional Forwarding Detection (RFC 5880, 5881), asynchronous mode.
 //
 // BfdSession is the protocol of one session and knows neither addresses nor packets around its 24
-// bytes: it takes control messages and times and says what to send when. It is meant for every user
-// of BFD: sessions of static routes (class Bfd below, from SB BFD rows) and, later, of tunnels.
+// bytes: it takes control messages and times and says what to send when. It serves every user of
+// BFD: static routes (class Bfd below, from SB BFD rows) and tunnels (tunnel_bfd.h).
 // `strict` takes every MUST of RFC 5880; without it a session behaves as ovn-controller's, which
 // sends and announces min_tx from the start (6.8.3 wants a second until up) and no diagnostics.
 //
@@ -66,8 +66,15 @@ public:
     /// Notices silence, and gives the message that is due. `jitter` is below 2^16.
     std::optional<BfdMessage> run(int64_t now_ms, uint32_t jitter);
     int64_t next_ms() const;
+    /// Silence is not judged before, because the fault may have been ours; it is after twice the
+    /// time at the latest.
+    void wait_until(int64_t ms) { judge_ms_ = ms; }
     BfdState state() const { return state_; }
+    BfdState remote_state() const { return remote_state_; }
+    uint32_t remote_disc() const { return remote_disc_; }
     uint8_t diag() const { return diag_; }
+    uint32_t tx_interval_ms() const;
+    int64_t detection_ms() const { return detection_ms_; }
     const BfdParams& params() const { return params_; }
 
 private:
@@ -75,8 +82,8 @@ private:
 
     void go(BfdState state, uint8_t diag);
     BfdMessage message() const;
-    uint32_t tx_interval_ms() const;
     bool sends() const;
+    int64_t silence_ends_ms() const;
 
     BfdParams params_;
     BfdState state_;
@@ -89,6 +96,7 @@ private:
     int64_t detection_ms_ = kFirstDetectionMs;
     int64_t heard_ms_;
     int64_t tx_ms_;
+    int64_t judge_ms_ = INT64_MIN;
 };
 
 /// One static route's session, from its SB BFD row. Addresses are IPv4-mapped where IPv4.

@@ -89,6 +89,7 @@ Watch::Watch(SlowPath& slow, EventLoop& control_loop, Sink sink)
       box_(std::make_shared<Box>(&control_loop, std::move(sink))),
       services_(random_source()),
       bfd_(random_source()),
+      tunnels_(random_source()),
       ipfix_([this](const std::string& target, const std::vector<uint8_t>& message) {
           return udp_.send(target, message);
       }) {
@@ -98,10 +99,12 @@ Watch::Watch(SlowPath& slow, EventLoop& control_loop, Sink sink)
     set(PuntReason::kIgmp, &Watch::on_igmp);
     set(PuntReason::kSvcCheck, &Watch::on_service);
     set(PuntReason::kBfd, &Watch::on_bfd);
+    set(PuntReason::kTunnelBfd, &Watch::on_tunnel_bfd);
     set(PuntReason::kEvent, &Watch::on_event);
     set(PuntReason::kBindVport, &Watch::on_vport);
     set(PuntReason::kLog, &Watch::on_log);
     set(PuntReason::kSample, &Watch::on_sample);
+    slow.set_deadlines([this](int64_t now_ms) { run_tunnels(now_ms); });
 }
 
 Watch::~Watch() {
@@ -123,6 +126,9 @@ void Watch::take(const Config& config) {
     services_.configure(config.services);
     if (bfd_.configure(config.bfd, now_ms)) {
         report_bfd();
+    }
+    if (tunnels_.configure(config.tunnels, now_ms)) {
+        report_tunnels();
     }
     ipfix_.configure(config.collectors, now_ms, wall_us());
     run();
@@ -197,6 +203,24 @@ void Watch::send_bfd(std::vector<Bfd::Packet> packets) {
     }
 }
 
+void Watch::send_tunnel_bfd(std::vector<TunnelBfd::Packet> packets) {
+    for (TunnelBfd::Packet& packet : packets) {
+        Injection injection;
+        injection.kind = InjectKind::kTunnel;
+        injection.outport = packet.tunnel;
+        injection.frame = std::move(packet.frame);
+        slow_.send(injection);
+    }
+}
+
+void Watch::run_tunnels(int64_t now_ms) {
+    std::vector<TunnelBfd::Packet> packets;
+    if (tunnels_.run(now_ms, &packets)) {
+        report_tunnels();
+    }
+    send_tunnel_bfd(std::move(packets));
+}
+
 void Watch::report_groups() {
     box_->add([&](Report& report) { report.groups = snooper_.groups(); });
 }
@@ -207,6 +231,10 @@ void Watch::report_services() {
 
 void Watch::report_bfd() {
     box_->add([&](Report& report) { report.bfd = bfd_.states(); });
+}
+
+void Watch::report_tunnels() {
+    box_->add([&](Report& report) { report.tunnels = tunnels_.states(); });
 }
 
 void Watch::on_igmp(const Punt& punt) {
@@ -255,6 +283,30 @@ void Watch::on_bfd(const Punt& punt) {
     }
     send_bfd(std::move(packets));
     arm();
+}
+
+void Watch::on_tunnel_bfd(const Punt& punt) {
+    const auto address = [&](unsigned slot) {
+        Ip6 ip;
+        for (unsigned i = 0; i < 16; ++i) {
+            ip.bytes[i] = static_cast<uint8_t>(punt.meta.logical[slot + i / 4] >> (24 - i % 4 * 8));
+        }
+        return ip;
+    };
+    const TunnelBfd::Ends ends = {
+        static_cast<TunnelType>(punt.meta.logical[TunnelBfdWords::kType]),
+        address(TunnelBfdWords::kSource), address(TunnelBfdWords::kTarget)};
+    std::vector<TunnelBfd::Packet> packets;
+    const TunnelBfd::Outcome out =
+        tunnels_.take(punt.frame, read_headers(punt.frame), ends, punt.now_ms, &packets);
+    if (!out.known) {
+        slow_.count(C::k_punt_unhandled);
+        return;
+    }
+    if (out.changed) {
+        report_tunnels();
+    }
+    send_tunnel_bfd(std::move(packets));
 }
 
 void Watch::on_event(const Punt& punt) {

@@ -29,6 +29,7 @@
 #include "control/slowpath/watch/ipfix.h"
 #include "control/slowpath/watch/snooping.h"
 #include "control/slowpath/watch/svc_monitor.h"
+#include "control/slowpath/watch/tunnel_bfd.h"
 
 namespace sluice::watch {
 
@@ -36,6 +37,7 @@ struct Config {
     std::vector<SnoopConfig> switches;
     std::vector<ServiceConfig> services;
     std::vector<BfdConfig> bfd;
+    std::vector<TunnelBfdConfig> tunnels;
     std::vector<CollectorSet> collectors;
     bool operator==(const Config&) const = default;
 };
@@ -59,6 +61,7 @@ struct Report {
     std::optional<std::vector<GroupState>> groups;
     std::optional<std::vector<ServiceState>> services;
     std::optional<std::vector<BfdStatus>> bfd;
+    std::optional<std::vector<TunnelBfdStatus>> tunnels;
     std::vector<Event> events;
     std::vector<VportClaim> vports;
 };
@@ -83,6 +86,8 @@ private:
     void on_igmp(const Punt& punt);
     void on_service(const Punt& punt);
     void on_bfd(const Punt& punt);
+    void on_tunnel_bfd(const Punt& punt);
+    void run_tunnels(int64_t now_ms);
     void on_event(const Punt& punt);
     void on_vport(const Punt& punt);
     void on_log(const Punt& punt);
@@ -93,15 +98,18 @@ private:
     void send_local(uint32_t datapath, uint32_t outport, std::vector<uint8_t> frame);
     void send_probes(std::vector<ServiceMonitors::Probe> probes);
     void send_bfd(std::vector<Bfd::Packet> packets);
+    void send_tunnel_bfd(std::vector<TunnelBfd::Packet> packets);
     void report_groups();
     void report_services();
     void report_bfd();
+    void report_tunnels();
 
     SlowPath& slow_;
     std::shared_ptr<Box> box_;
     Snooper snooper_;
     ServiceMonitors services_;
     Bfd bfd_;
+    TunnelBfd tunnels_;
     UdpSender udp_;
     Ipfix ipfix_;
     EventLoop::TimerId timer_ = 0;
