@@ -29,7 +29,9 @@ void PipelineBuilder::mark_port(const PortBinding* port) {
         return;
     }
     mark_datapath(port->datapath, true, true, true);
-    if (const PortBinding* peer = mirror_->port(port->option("peer"))) {
+    // Who has the gateway of a router port matters to the switch on its other side, too.
+    const PortBinding* near = mirror_->port(port->option("distributed-port"));
+    if (const PortBinding* peer = mirror_->port((near ? near : port)->option("peer"))) {
         mark_datapath(peer->datapath, true, true, false);
     }
 }

@@ -106,13 +106,14 @@ Result<void> TapPort::set_up(const OpenContext& context, const std::string& ifac
     if (done && context.mtu) {
         done = netdev_->set_mtu(context.mtu);
     }
-    if (done) {
+    if (done && context.spec.arg("up") != "0") {
         done = netdev_->bring_up();
     }
     if (!done) {
         return done;
     }
     rx_.pool = context.pool;
+    rx_.frame.keep_super_frames(context.super_frames);
     rx_.idle_cycles = rte_get_tsc_hz() / kIdleReadsPerSecond;
     rx_.bytes.resize(sizeof(VnetHeader) + kMaxGsoFrame);
     rx_queue_ = {tap_rx_burst, &rx_};

@@ -9,6 +9,8 @@
 // A tap has no ring to look at: an empty poll is a read() that says EAGAIN, so an idle port is
 // asked only every few microseconds.
 //
+// up=0 leaves it to the host's administrator to set the device up.
+//
 // The device may be moved to another network namespace (`ip link set vm1 netns vm1`): frames go on,
 // and questions follow it there. It goes when the port goes, except a persistent one
 // (`ip tuntap add`), to which the port merely attaches.
@@ -47,7 +49,7 @@ uint16_t tap_tx_burst(void* queue, rte_mbuf** pkts, uint16_t n);
 class TapPort final : public Device {
 public:
     static constexpr std::string_view kName = "tap";
-    static constexpr std::string_view kArgs[] = {"iface", "mac"};
+    static constexpr std::string_view kArgs[] = {"iface", "mac", "up"};
     static unsigned mbufs_held(const PortSpec&) { return 256; }
     static Result<std::unique_ptr<Device>> open(const OpenContext& context);
     ~TapPort() override;

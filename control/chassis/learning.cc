@@ -93,6 +93,12 @@ bool Learning::use_fdb(uint32_t datapath_key, uint32_t port_key, const Mac& mac)
            used_fdb_.insert(known->uuid).second;
 }
 
+bool Learning::activate(uint32_t datapath_key, uint32_t port_key, const std::string& chassis) {
+    const sb::PortBinding* row = port(datapath_key, port_key);
+    return row && activated_.size() < kMaxWaiting &&
+           activated_.try_emplace(row->uuid, chassis).second;
+}
+
 /// Often enough that no removal comes between, seldom enough that the database has peace.
 bool Learning::is_worth_telling(uint32_t datapath_key, std::string_view threshold,
                                 int64_t timestamp) const {
@@ -128,6 +134,23 @@ void Learning::write_mac(const MacKey& key, const Mac& mac, ovsdb::Transaction* 
     columns.emplace_back("ip", Datum(ip));
     columns.emplace_back("datapath", ovsdb::uuid_set({row->datapath}));
     txn->insert("MAC_Binding", columns);
+}
+
+void Learning::write_activation(const Uuid& uuid, const std::string& chassis,
+                                ovsdb::Transaction* txn) const {
+    constexpr const char* kKey = "additional-chassis-activated";
+    const sb::PortBinding* row = mirror_->ports.find(uuid);
+    if (!row) {
+        return;
+    }
+    const std::string& before = row->option(kKey);
+    if (("," + before + ",").find("," + chassis + ",") != std::string::npos) {
+        return;
+    }
+    LOG_INFO("Activating lport {} on this chassis.", row->logical_port);
+    txn->verify_exists("Port_Binding", uuid);
+    txn->set_map_keys("Port_Binding", uuid, "options",
+                      {{kKey, before.empty() ? chassis : before + "," + chassis}});
 }
 
 void Learning::write_fdb(const FdbKey& key, uint32_t port_key, ovsdb::Transaction* txn) const {
@@ -174,6 +197,10 @@ void Learning::flush() {
             }
         }
     };
+    for (auto it = activated_.begin(); it != activated_.end() && room > 0; --room) {
+        write_activation(it->first, it->second, &txn);
+        it = activated_.erase(it);
+    }
     renew("MAC_Binding", &used_macs_, mirror_->mac_bindings);
     renew("FDB", &used_fdb_, mirror_->fdb);
     macs_ = std::move(macs);

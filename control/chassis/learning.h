@@ -40,10 +40,13 @@ public:
                  const Mac& mac);
     /// Same for an FDB row.
     bool use_fdb(uint32_t datapath_key, uint32_t port_key, const Mac& mac);
+    /// A port of several chassis has announced itself on this one: it may talk from now on.
+    bool activate(uint32_t datapath_key, uint32_t port_key, const std::string& chassis);
     /// Sends a batch if something waits and none is under way.
     void flush();
     bool has_waiting() const {
-        return !macs_.empty() || !fdb_.empty() || !used_macs_.empty() || !used_fdb_.empty();
+        return !macs_.empty() || !fdb_.empty() || !used_macs_.empty() || !used_fdb_.empty() ||
+               !activated_.empty();
     }
 
 private:
@@ -62,6 +65,8 @@ private:
     void write_mac(const MacKey& key, const Mac& mac, ovsdb::Transaction* txn) const;
     bool is_worth_telling(uint32_t datapath_key, std::string_view threshold,
                           int64_t timestamp) const;
+    void write_activation(const Uuid& port, const std::string& chassis,
+                          ovsdb::Transaction* txn) const;
     void write_fdb(const FdbKey& key, uint32_t port, ovsdb::Transaction* txn) const;
 
     ovsdb::Client* client_;
@@ -69,8 +74,9 @@ private:
     std::function<void()> on_done_;
     std::map<MacKey, Mac> macs_;
     std::map<FdbKey, uint32_t> fdb_;
-    std::set<Uuid> used_macs_;  ///< MAC_Binding rows
-    std::set<Uuid> used_fdb_;   ///< FDB rows
+    std::set<Uuid> used_macs_;               ///< MAC_Binding rows
+    std::set<Uuid> used_fdb_;                ///< FDB rows
+    std::map<Uuid, std::string> activated_;  ///< ports, and on which chassis
     bool is_busy_ = false;
 };
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "control/physical/special_ports.h"
+
 namespace sluice::physical {
 namespace {
 
@@ -16,6 +18,7 @@ constexpr uint32_t kFlagNested = 1u << 5;
 struct Pending {
     std::vector<const EntryPoint*> untagged;
     bool takes_tags = true;
+    PortId forward_to = kNoPort;
     std::map<uint16_t, std::vector<const EntryPoint*>> tagged;
 };
 
@@ -46,7 +49,8 @@ std::vector<const PortBinding*> ports_here(const View& view) {
 
 bool equal(const EntryPoint& a, const EntryPoint& b) {
     return a.id == b.id && a.datapath == b.datapath && a.inport == b.inport && a.flags == b.flags &&
-           a.strip_vlan == b.strip_vlan && a.masks == b.masks;
+           a.strip_vlan == b.strip_vlan && a.masks == b.masks && a.source == b.source &&
+           (a.special == b.special || (a.special && b.special && *a.special == *b.special));
 }
 
 bool equal(const std::vector<const EntryPoint*>& a, const std::vector<const EntryPoint*>& b) {
@@ -59,11 +63,76 @@ bool equal(const Underlay* a, const Underlay* b) {
         return a == b;
     }
     return a->mac == b->mac && a->geneve_port == b->geneve_port &&
-           a->accept_zero_csum6 == b->accept_zero_csum6 &&
+           a->vxlan_port == b->vxlan_port && a->stt_port == b->stt_port &&
+           a->accept_zero_csum6 == b->accept_zero_csum6 && a->exception == b->exception &&
            std::equal(a->ip4.begin(), a->ip4.end(), b->ip4.begin(), b->ip4.end(),
                       [](auto& x, auto& y) { return x.ip == y.ip && x.length == y.length; }) &&
            std::equal(a->ip6.begin(), a->ip6.end(), b->ip6.begin(), b->ip6.end(),
                       [](auto& x, auto& y) { return x.ip == y.ip && x.length == y.length; });
+}
+
+using RampLists = FlatMap<uint32_t, const std::vector<RampEntry>*>;
+
+bool equal(const RampLists& a, const RampLists& b) {
+    bool same = a.size() == b.size();
+    a.for_each([&](uint32_t vni, const std::vector<RampEntry>* list) {
+        const auto* other = b.find(vni);
+        same = same && other &&
+               std::equal(list->begin(), list->end(), (*other)->begin(), (*other)->end(),
+                          [](const RampEntry& x, const RampEntry& y) {
+                              return x.remote.bytes == y.remote.bytes && equal(*x.entry, *y.entry);
+                          });
+    });
+    return same;
+}
+
+/// The address that a tunnel leads to, from its prebuilt header; IPv4 as ::ffff:a.b.c.d.
+Ip6 remote_of(const Tunnel& tunnel) {
+    Ip6 ip{};
+    if (tunnel.ip6) {
+        std::copy_n(tunnel.header + tunnel.l3_ofs + 24, 16, ip.bytes.begin());
+    } else {
+        ip.bytes[10] = ip.bytes[11] = 0xff;
+        std::copy_n(tunnel.header + tunnel.l3_ofs + 16, 4, ip.bytes.begin() + 12);
+    }
+    return ip;
+}
+
+/// Entry points of VTEP gateways that serve local switches.
+void add_ramps(const View& view, const std::vector<const KeyMasks*>& masks, EntryIds* ids,
+               EntriesPart* part) {
+    std::map<uint32_t, std::vector<RampEntry>> by_vni;
+    for (const Uuid& uuid : view.mirror.ports_of_type(PortType::kVtep)) {
+        const PortBinding* row = view.mirror.ports.find(uuid);
+        const auto index = view.datapath_index.find(row->datapath);
+        const auto* datapath = view.mirror.datapaths.find(row->datapath);
+        if (index == view.datapath_index.end() || !datapath || row->chassis.is_zero()) {
+            continue;
+        }
+        const EntryPoint* entry = nullptr;
+        for (const uint32_t tunnel : view.tunnels.all_to(row->chassis)) {
+            if (view.tunnels.list()[tunnel]->type != TunnelType::kVxlan) {
+                continue;
+            }
+            if (!entry) {
+                entry = &part->points.emplace_back(EntryPoint{
+                    ids->id(kNoPort, 0, row->datapath, row->tunnel_key, flag::kFromRamp),
+                    index->second, row->tunnel_key, flag::kFromRamp, false,
+                    masks.at(index->second)});
+            }
+            by_vni[datapath->tunnel_key].push_back(
+                {remote_of(*view.tunnels.list()[tunnel]), entry});
+        }
+    }
+    std::vector<std::pair<uint32_t, const std::vector<RampEntry>*>> items;
+    for (auto& [vni, list] : by_vni) {
+        std::sort(list.begin(), list.end(), [](const RampEntry& a, const RampEntry& b) {
+            return std::tie(a.remote.bytes, a.entry->inport) <
+                   std::tie(b.remote.bytes, b.entry->inport);
+        });
+        items.emplace_back(vni, &part->ramp_lists.emplace_back(std::move(list)));
+    }
+    part->ramps = RampLists(items);
 }
 
 bool equal(const PortEntry* a, const PortEntry* b) {
@@ -71,7 +140,8 @@ bool equal(const PortEntry* a, const PortEntry* b) {
         return a == b;
     }
     if (!equal(a->untagged, b->untagged) || a->untagged_takes_tags != b->untagged_takes_tags ||
-        a->tagged.size() != b->tagged.size() || !equal(a->underlay, b->underlay)) {
+        a->tagged.size() != b->tagged.size() || !equal(a->underlay, b->underlay) ||
+        a->forward_to != b->forward_to) {
         return false;
     }
     bool same = true;
@@ -108,9 +178,17 @@ std::shared_ptr<const EntriesPart> build_entries(const View& view, const Underla
                                : row->type == PortType::kLocalport ? kFlagLocalOnly
                                                                    : 0;
         const uint32_t index = view.datapath_index.at(row->datapath);
-        const EntryPoint& point = part->points.emplace_back(
+        EntryPoint& point = part->points.emplace_back(
             EntryPoint{ids->id(port, tag, row->datapath, row->tunnel_key, flags), index,
                        row->tunnel_key, flags, is_bridge || tag != 0, masks.at(index)});
+        if (row->type == PortType::kVif) {
+            const auto* vif = view.attachments.vif(row->is_container() ? row->parent_port
+                                                                       : row->logical_port);
+            point.source = vif ? view.tunnels.source(vif->encap_ip) : uint16_t{0};
+        }
+        if (auto special = special_entry(view, *row)) {
+            point.special = &part->special.emplace_back(std::move(*special));
+        }
         Pending& entry = pending[port];
         if (tag != 0) {
             entry.tagged[tag].push_back(&point);
@@ -119,15 +197,20 @@ std::shared_ptr<const EntriesPart> build_entries(const View& view, const Underla
         }
         entry.takes_tags = entry.takes_tags && !is_bridge;
     }
+    add_ramps(view, masks, ids, part.get());
     for (const Device& device : underlay.devices()) {
         if (device.port != kNoPort && underlay.underlay_of(device.port)) {
             pending.try_emplace(device.port);
+        }
+        if (device.exception != kNoPort) {
+            pending[device.exception].forward_to = device.port;
         }
     }
     for (auto& [port, entry] : pending) {
         PortEntry& out = part->ports.emplace_back();
         out.untagged = std::move(entry.untagged);
         out.untagged_takes_tags = entry.takes_tags;
+        out.forward_to = entry.forward_to;
         std::vector<std::pair<uint16_t, const std::vector<const EntryPoint*>*>> tagged;
         for (auto& [tag, list] : entry.tagged) {
             tagged.emplace_back(tag, &part->lists.emplace_back(std::move(list)));
@@ -144,7 +227,8 @@ std::shared_ptr<const EntriesPart> build_entries(const View& view, const Underla
 
 bool equal(const EntriesPart& a, const EntriesPart& b) {
     return std::equal(a.by_port.begin(), a.by_port.end(), b.by_port.begin(), b.by_port.end(),
-                      [](const PortEntry* x, const PortEntry* y) { return equal(x, y); });
+                      [](const PortEntry* x, const PortEntry* y) { return equal(x, y); }) &&
+           equal(a.ramps, b.ramps);
 }
 
 }  // namespace sluice::physical

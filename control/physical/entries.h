@@ -3,6 +3,8 @@
 //
 // One physical port may serve many: a VIF with containers behind tags, or localnet ports of
 // several switches, with and without tags (each gets the frame).
+// The port of a VTEP gateway has an entry point, too: what the gateway sends is told by its VNI and
+// the gateway's address.
 // An entry point's id names its meaning (port, tag, datapath, inport, flags) for the life of the
 // process, because the flow cache is keyed by it: EntryIds never gives one out twice.
 // Threads: control builds; the parts are immutable afterwards.
@@ -29,10 +31,13 @@ private:
 
 struct EntriesPart {
     std::deque<EntryPoint> points;
+    std::deque<SpecialEntry> special;
     std::deque<std::vector<const EntryPoint*>> lists;
     std::deque<PortEntry> ports;
     std::deque<Underlay> underlays;
     std::vector<const PortEntry*> by_port;
+    std::deque<std::vector<RampEntry>> ramp_lists;
+    FlatMap<uint32_t, const std::vector<RampEntry>*> ramps;  ///< VTEP gateways, by VNI
 };
 
 /// `masks`: cache mask by datapath index; must outlive the part (the pipeline keeps both).

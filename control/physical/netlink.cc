@@ -5,6 +5,7 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -59,12 +60,34 @@ int take_address(const nlmsghdr* message, void* data) {
     return MNL_CB_OK;
 }
 
+/// The ways of a route with several.
+void take_ways(const nlattr* attribute, const Route& common, unsigned family, KernelState* state) {
+    constexpr unsigned kMaxWeight = 16;
+    const auto* way = static_cast<const rtnexthop*>(mnl_attr_get_payload(attribute));
+    int left = mnl_attr_get_payload_len(attribute);
+    while (RTNH_OK(way, left)) {
+        Attributes attributes;
+        const auto* first = reinterpret_cast<const nlattr*>(RTNH_DATA(way));
+        mnl_attr_parse_payload(first, way->rtnh_len - sizeof *way, take_attribute, &attributes);
+        Route route = common;
+        route.where = device_name(static_cast<unsigned>(way->rtnh_ifindex));
+        route.gateway = address_of(attributes[RTA_GATEWAY], family);
+        route.weight = static_cast<uint8_t>(std::min<unsigned>(way->rtnh_hops + 1u, kMaxWeight));
+        if (!(way->rtnh_flags & (RTNH_F_DEAD | RTNH_F_LINKDOWN))) {
+            state->routes.push_back(std::move(route));
+        }
+        left -= static_cast<int>(NLMSG_ALIGN(way->rtnh_len));
+        way = RTNH_NEXT(way);
+    }
+}
+
 int take_route(const nlmsghdr* message, void* data) {
     const auto* header = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(message));
     Attributes attributes;
     mnl_attr_parse(message, sizeof *header, take_attribute, &attributes);
+    auto* state = static_cast<KernelState*>(data);
     if (header->rtm_type != RTN_UNICAST || header->rtm_table != RT_TABLE_MAIN ||
-        !attributes[RTA_OIF] || (header->rtm_flags & RTM_F_CLONED) != 0) {
+        (header->rtm_flags & RTM_F_CLONED) != 0) {
         return MNL_CB_OK;
     }
     Route route;
@@ -73,9 +96,25 @@ int take_route(const nlmsghdr* message, void* data) {
     if (const auto address = address_of(attributes[RTA_DST], header->rtm_family)) {
         route.prefix.address = *address;
     }
-    route.where = device_name(mnl_attr_get_u32(attributes[RTA_OIF]));
-    route.gateway = address_of(attributes[RTA_GATEWAY], header->rtm_family);
-    static_cast<KernelState*>(data)->routes.push_back(std::move(route));
+    if (attributes[RTA_PRIORITY]) {
+        route.metric = mnl_attr_get_u32(attributes[RTA_PRIORITY]);
+    }
+    if (attributes[RTA_MULTIPATH]) {
+        take_ways(attributes[RTA_MULTIPATH], route, header->rtm_family, state);
+    } else if (attributes[RTA_OIF]) {
+        route.where = device_name(mnl_attr_get_u32(attributes[RTA_OIF]));
+        route.gateway = address_of(attributes[RTA_GATEWAY], header->rtm_family);
+        state->routes.push_back(std::move(route));
+    }
+    return MNL_CB_OK;
+}
+
+int take_link(const nlmsghdr* message, void* data) {
+    const auto* header = static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(message));
+    if (header->ifi_flags & IFF_UP) {
+        static_cast<KernelState*>(data)->up.insert(
+            device_name(static_cast<unsigned>(header->ifi_index)));
+    }
     return MNL_CB_OK;
 }
 
@@ -112,7 +151,8 @@ bool dump(uint16_t type, unsigned family, mnl_cb_t callback, KernelState* state)
     request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
     request->nlmsg_seq = 1;
     // struct ifaddrmsg, rtmsg and ndmsg all begin with the family.
-    auto* header = static_cast<rtmsg*>(mnl_nlmsg_put_extra_header(request, sizeof(rtmsg)));
+    const size_t size = type == RTM_GETLINK ? sizeof(ifinfomsg) : sizeof(rtmsg);
+    auto* header = static_cast<rtmsg*>(mnl_nlmsg_put_extra_header(request, size));
     header->rtm_family = static_cast<unsigned char>(family);
     bool is_good = mnl_socket_sendto(socket, request, request->nlmsg_len) >= 0;
     for (int more = MNL_CB_OK; is_good && more > MNL_CB_STOP;) {
@@ -139,7 +179,7 @@ struct KernelWatch::Impl {
     void read_all() {
         timer = 0;
         KernelState state;
-        bool is_good = true;
+        bool is_good = dump(RTM_GETLINK, AF_UNSPEC, take_link, &state);
         for (const unsigned family : {AF_INET, AF_INET6}) {
             is_good = is_good && dump(RTM_GETADDR, family, take_address, &state) &&
                       dump(RTM_GETROUTE, family, take_route, &state) &&

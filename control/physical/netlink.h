@@ -3,9 +3,9 @@
 //
 // It reads everything at start and again, after a short pause, whenever the kernel says that one
 // of them changed, and hands over the whole: the tables are small, and a whole cannot drift.
-// Only the main routing table and unicast routes count. Without permission or netlink it says so
-// once and stays quiet: options and unixctl remain.
-// Threads: control.
+// Only the main routing table and unicast routes count, with all their next hops. Without
+// permission or netlink it says so once and stays quiet: options and unixctl remain. Threads:
+// control.
 #pragma once
 
 #include <functional>

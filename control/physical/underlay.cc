@@ -53,7 +53,10 @@ Result<void> UnderlayModel::add_route(const std::string& prefix, const std::stri
             return Error{fmt::format("\"{}\" is not a gateway address for {}", gateway, prefix)};
         }
     }
-    std::erase_if(routes_, [&](const Route& r) { return r.prefix == route.prefix; });
+    std::erase_if(routes_, [&](const Route& r) {
+        return r.prefix == route.prefix &&
+               (!r.gateway || !route.gateway || r.gateway == route.gateway);
+    });
     routes_.push_back(std::move(route));
     return {};
 }
@@ -192,45 +195,80 @@ IpAddress UnderlayModel::source(const Device& d, const IpAddress& next_hop,
     return {next_hop.ip6, {}};
 }
 
-NextHop UnderlayModel::resolve(const IpAddress& remote, const std::vector<IpAddress>& own) {
-    const Device* best = nullptr;
-    int best_length = -1;
-    IpAddress hop = remote;
-    const auto offer = [&](const IpPrefix& prefix, const Device* d,
-                           const std::optional<IpAddress>& gateway) {
-        if (d && d->port != kNoPort && prefix.contains(remote) &&
-            static_cast<int>(prefix.length) > best_length) {
-            best = d;
-            best_length = static_cast<int>(prefix.length);
-            hop = gateway.value_or(remote);
+/// The longest prefix, of those the lowest metric; all that are left share.
+std::vector<UnderlayModel::Way> UnderlayModel::ways_to(const IpAddress& remote) const {
+    std::vector<Way> best;
+    std::pair<int, uint32_t> best_rank{-1, 0};  // length, inverted metric
+    const auto offer = [&](const Route& route, int source_rank) {
+        const Device* d = device(route.where);
+        if (!d || d->port == kNoPort || !route.prefix.contains(remote)) {
+            return;
+        }
+        // What was given by hand comes before what the kernel says, of the same length.
+        const std::pair rank{static_cast<int>(route.prefix.length) * 4 + source_rank,
+                             ~route.metric};
+        if (rank < best_rank) {
+            return;
+        }
+        if (rank > best_rank) {
+            best.clear();
+            best_rank = rank;
+        }
+        const Way way{d, route.gateway.value_or(remote), route.weight};
+        const bool is_known = std::any_of(best.begin(), best.end(), [&](const Way& w) {
+            return w.device == d && w.hop == way.hop;
+        });
+        if (!is_known) {
+            best.push_back(way);
         }
     };
     for (const Route& route : routes_) {
-        offer(route.prefix, device(route.where), route.gateway);
+        offer(route, 3);
     }
-    for (const auto* list : {&addresses_, &kernel_.addresses}) {
-        for (const auto& [where, prefix] : *list) {
-            offer(prefix, device(where), std::nullopt);
-        }
+    for (const auto& [where, prefix] : addresses_) {
+        offer({prefix, where, std::nullopt}, 2);
+    }
+    for (const auto& [where, prefix] : kernel_.addresses) {
+        offer({prefix, where, std::nullopt}, 1);
     }
     for (const Route& route : kernel_.routes) {
-        offer(route.prefix, device(route.where), route.gateway);
+        offer(route, 0);
     }
+    return best;
+}
+
+NextHop UnderlayModel::resolve(const IpAddress& remote, const std::vector<IpAddress>& own) {
     NextHop result;
-    if (!best) {
-        return result;
+    const std::vector<Way> ways = ways_to(remote);
+    std::vector<TunnelHop> ready;
+    for (const Way& way : ways) {
+        const Device& d = *way.device;
+        const IpAddress src = source(d, way.hop, own);
+        bool is_permanent = false;
+        const auto mac = neighbor(d, way.hop, &is_permanent);
+        if (!is_permanent || !mac) {
+            asked_[{d.port, way.hop}] = src;
+        }
+        const bool is_first = result.port == kNoPort;
+        result.mtu = is_first ? d.mtu : std::min(result.mtu, d.mtu);
+        if (is_first || (mac && result.state != Tunnel::State::kReady)) {
+            result.port = d.port;
+            result.src_mac = d.mac;
+            result.src = src;
+            result.state = mac ? Tunnel::State::kReady : Tunnel::State::kUnresolved;
+            result.dst_mac = mac ? mac->to_u64() : 0;
+        }
+        if (mac) {
+            TunnelHop hop{};
+            std::memcpy(hop.macs, mac->bytes.data(), 6);
+            std::memcpy(hop.macs + 6, Mac::from_u64(d.mac).bytes.data(), 6);
+            hop.port = d.port;
+            ready.insert(ready.end(), way.weight, hop);
+        }
     }
-    result.port = best->port;
-    result.mtu = best->mtu;
-    result.src_mac = best->mac;
-    result.src = source(*best, hop, own);
-    bool is_permanent = false;
-    const auto mac = neighbor(*best, hop, &is_permanent);
-    if (!is_permanent || !mac) {
-        asked_[{best->port, hop}] = result.src;
-    }
-    result.state = mac ? Tunnel::State::kReady : Tunnel::State::kUnresolved;
-    result.dst_mac = mac ? mac->to_u64() : 0;
+    const bool has_choice = std::any_of(ready.begin(), ready.end(),
+                                        [&](const TunnelHop& h) { return !(h == ready[0]); });
+    result.ways = has_choice ? std::move(ready) : std::vector<TunnelHop>();
     return result;
 }
 
@@ -264,11 +302,16 @@ std::vector<ResolveRequest> UnderlayModel::wanted(int64_t now_ms) const {
 std::optional<Underlay> UnderlayModel::underlay_of(PortId port) const {
     const Device* d = device(port);
     const auto addresses = d ? addresses_of(*d) : std::vector<IpPrefix>();
-    if (addresses.empty()) {
+    const bool has_kernel = d && d->exception != kNoPort && kernel_.up.contains(d->bridge);
+    if (addresses.empty() && !has_kernel) {
         return std::nullopt;
     }
     Underlay underlay{};
     underlay.mac = d->mac;
+    underlay.geneve_port = tunnel_ports_.geneve;
+    underlay.vxlan_port = tunnel_ports_.vxlan;
+    underlay.stt_port = tunnel_ports_.stt;
+    underlay.exception = has_kernel ? d->exception : kNoPort;
     for (const IpPrefix& prefix : addresses) {
         const auto length = static_cast<uint8_t>(prefix.length);
         if (prefix.address.ip6) {
@@ -291,8 +334,9 @@ std::vector<std::string> UnderlayModel::describe_routes() const {
         }
     }
     const auto add = [&](const char* kind, const Route& route) {
-        lines.push_back(fmt::format("{}: {} dev {}{}", kind, to_string(route.prefix), route.where,
-                                    route.gateway ? " GW " + to_string(*route.gateway) : ""));
+        lines.push_back(fmt::format("{}: {} dev {}{}{}", kind, to_string(route.prefix), route.where,
+                                    route.gateway ? " GW " + to_string(*route.gateway) : "",
+                                    route.metric ? fmt::format(" metric {}", route.metric) : ""));
     };
     for (const Route& route : routes_) {
         add("User", route);

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -60,6 +61,7 @@ struct Device {
     PortId port = kNoPort;
     uint64_t mac = 0;
     uint16_t mtu = 1500;
+    PortId exception = kNoPort;  ///< the kernel's leg: a device with the bridge's name
     bool operator==(const Device&) const = default;
     bool is(const std::string& where) const {
         return where == name || where == bridge || where == kernel_name;
@@ -70,6 +72,8 @@ struct Route {
     IpPrefix prefix;
     std::string where;
     std::optional<IpAddress> gateway;
+    uint32_t metric = 0;  ///< of routes to the same prefix, the lowest counts; equal ones share
+    uint8_t weight = 1;   ///< share
     bool operator==(const Route&) const = default;
 };
 
@@ -85,7 +89,15 @@ struct KernelState {
     std::vector<std::pair<std::string, IpPrefix>> addresses;  ///< device, address
     std::vector<Route> routes;
     std::vector<NeighborFact> neighbors;
+    std::set<std::string> up;  ///< devices that are set up
     bool operator==(const KernelState&) const = default;
+};
+
+/// Where tunnel packets for us arrive; 0: not a type of ours.
+struct TunnelPorts {
+    uint16_t geneve = 6081;  ///< UDP
+    uint16_t vxlan = 0;      ///< UDP
+    uint16_t stt = 0;        ///< TCP
 };
 
 struct NextHop {
@@ -95,6 +107,8 @@ struct NextHop {
     uint64_t dst_mac = 0;
     IpAddress src;
     uint16_t mtu = 1500;
+    /// Ways that are as good, ready ones only, each as often as it weighs; empty: there is one.
+    std::vector<TunnelHop> ways;
 };
 
 class UnderlayModel {
@@ -107,6 +121,7 @@ public:
     bool set_devices(std::vector<Device> devices);
     bool set_kernel(KernelState state);
     Result<void> add_address(const std::string& where, const std::string& prefix);
+    /// Several with the same prefix and different gateways share what goes there.
     Result<void> add_route(const std::string& prefix, const std::string& where,
                            const std::string& gateway);
     Result<void> del_route(const std::string& prefix);
@@ -119,6 +134,7 @@ public:
 
     /// Addresses among `own` of the right family are preferred as source.
     NextHop resolve(const IpAddress& remote, const std::vector<IpAddress>& own);
+    void set_tunnel_ports(const TunnelPorts& ports) { tunnel_ports_ = ports; }
     /// Call before a round of resolve(): next hops no longer asked for leave wanted().
     void begin_round() { asked_.clear(); }
     std::vector<ResolveRequest> wanted(int64_t now_ms) const;
@@ -145,9 +161,16 @@ private:
     std::vector<IpPrefix> addresses_of(const Device& device) const;
     std::optional<Mac> neighbor(const Device& device, const IpAddress& ip,
                                 bool* is_permanent) const;
+    struct Way {
+        const Device* device;
+        IpAddress hop;
+        uint8_t weight;
+    };
+    std::vector<Way> ways_to(const IpAddress& remote) const;
     IpAddress source(const Device& device, const IpAddress& next_hop,
                      const std::vector<IpAddress>& own) const;
 
+    TunnelPorts tunnel_ports_;
     std::vector<Device> devices_;
     std::vector<std::pair<std::string, IpPrefix>> addresses_;
     std::vector<Route> routes_;

@@ -16,6 +16,7 @@
 #include "control/chassis/binding.h"
 #include "control/chassis/ct_zones.h"
 #include "control/physical/mirrors.h"
+#include "control/physical/tunnel_sets.h"
 #include "control/physical/tunnels.h"
 #include "control/sb/mirror.h"
 #include "lib/program/pipeline.h"
@@ -32,6 +33,7 @@ struct View {
     const std::unordered_map<Uuid, uint32_t>& datapath_index;
     const chassis::CtZones& zones;
     const Mirrors* mirrors = nullptr;  ///< null: none
+    const TunnelSets* sets = nullptr;  ///< same
 
     const sb::Chassis* self() const { return mirror.chassis_by_name(identity.name); }
 };
@@ -40,6 +42,7 @@ struct View {
 struct PortsPart {
     std::deque<LogicalPort> ports;
     std::vector<std::unique_ptr<const PortSecurity>> security;
+    std::deque<SpecialPort> special;
     FlatMap<uint32_t, const LogicalPort*> by_key;
     std::vector<uint32_t> peers;      ///< datapaths behind its patch ports, ascending
     std::vector<std::string> errors;  ///< port_security that does not parse
@@ -64,6 +67,9 @@ bool equal(const Neighbors& a, const Neighbors& b);
 const sb::PortBinding* localnet_of(const View& view, const Uuid& datapath);
 /// Whether packets can enter the ingress pipeline from this port on this chassis.
 bool can_enter(const View& view, const sb::PortBinding& port);
+/// Whether the egress pipeline is run for this port on this chassis: what is not so is sent on by
+/// the output stage, or dropped there.
+bool can_leave(const View& view, const sb::PortBinding& port);
 /// Physical port and tag of a port that is here; false when it is not.
 bool locate(const View& view, const sb::PortBinding& port, PortId* id, uint16_t* tag);
 

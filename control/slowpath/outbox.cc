@@ -67,6 +67,7 @@ void Outbox::call(const Learned& learned) const {
     case Learned::Kind::kNeighbor4: run(sinks_.neighbor4, port, learned.ip4, learned.mac); break;
     case Learned::Kind::kNeighbor6: run(sinks_.neighbor6, port, learned.ip6, learned.mac); break;
     case Learned::Kind::kTunnelWanted: run(sinks_.tunnel_wanted, learned.port); break;
+    case Learned::Kind::kActivated: run(sinks_.activated, learned.datapath, learned.port); break;
     }
 }
 

@@ -24,7 +24,8 @@ struct Learned {
         kFdbUse,
         kNeighbor4,
         kNeighbor6,
-        kTunnelWanted
+        kTunnelWanted,
+        kActivated
     } kind;
     uint32_t datapath = 0;
     uint32_t port = 0;  ///< port key, PortId for neighbours, tunnel index

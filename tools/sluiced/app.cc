@@ -202,6 +202,9 @@ void App::make_slow_path() {
         control.neighbor_learned(port, ip, mac);
     };
     sinks.tunnel_wanted = [&control](uint32_t tunnel) { control.tunnel_wanted(tunnel); };
+    sinks.activated = [&control](uint32_t datapath, uint32_t port) {
+        control.port_activated(datapath, port);
+    };
     slow_path_ = std::make_unique<SlowPath>(std::move(config), std::move(sinks));
     services_ = std::make_unique<Services>(slow_path_.get());
     announce_ = std::make_unique<announce::Announce>(

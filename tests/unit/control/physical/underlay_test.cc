@@ -150,3 +150,71 @@ TEST_CASE("the prebuilt outer header is that of RFC 8926 and ovn-architecture") 
                               0xff, 0xff, 0x00, 0x01, 0, 0, 0, 0};
     CHECK(std::memcmp(six.header + 62, legacy, sizeof legacy) == 0);
 }
+
+TEST_CASE("equal routes share, by weight; a lower metric or a longer prefix does not") {
+    UnderlayModel model = two_ports();
+    KernelState kernel;
+    kernel.addresses = {{"eth0", *parse_prefix("10.0.0.1/24")},
+                        {"eth1", *parse_prefix("10.1.0.1/24")}};
+    const auto route = [](const char* prefix, const char* where, const char* gateway,
+                          uint32_t metric, uint8_t weight) {
+        return Route{*parse_prefix(prefix), where, ip(gateway), metric, weight};
+    };
+    kernel.routes = {route("0.0.0.0/0", "eth0", "10.0.0.254", 100, 1),
+                     route("0.0.0.0/0", "eth1", "10.1.0.254", 100, 3),
+                     route("0.0.0.0/0", "eth1", "10.1.0.253", 200, 1),
+                     route("172.16.0.0/12", "eth1", "10.1.0.252", 900, 1)};
+    kernel.neighbors = {{"eth0", ip("10.0.0.254"), mac("02:00:00:00:00:01")},
+                        {"eth1", ip("10.1.0.253"), mac("02:00:00:00:00:03")},
+                        {"eth1", ip("10.1.0.252"), mac("02:00:00:00:00:04")}};
+    model.set_kernel(kernel);
+    const NextHop half = model.resolve(ip("192.0.2.1"), {});
+    CHECK(half.state == Tunnel::State::kReady);
+    CHECK(half.dst_mac == 0x020000000001);
+    CHECK(half.ways.empty());  // the other one is not known yet
+    CHECK(half.mtu == 1500);   // the smaller one: a flow may take either
+    REQUIRE(model.wanted(0).size() == 1);
+    CHECK(model.wanted(0)[0].target4.value == 0x0a0100fe);
+    CHECK(model.learned(4, ip("10.1.0.254"), mac("02:00:00:00:00:02"), 0));
+    const NextHop whole = model.resolve(ip("192.0.2.1"), {});
+    REQUIRE(whole.ways.size() == 4);
+    CHECK(whole.ways[0].port == 3);
+    const uint8_t macs[12] = {2, 0, 0, 0, 0, 2, 0x02, 0xaa, 0, 0, 0, 2};
+    for (unsigned i = 1; i < 4; ++i) {
+        CHECK(whole.ways[i].port == 4);
+        CHECK(std::memcmp(whole.ways[i].macs, macs, sizeof macs) == 0);
+    }
+    const NextHop specific = model.resolve(ip("172.16.0.1"), {});
+    CHECK(specific.dst_mac == 0x020000000004);
+    CHECK(specific.ways.empty());
+    const Tunnel t = build_tunnel({}, whole, ip("192.0.2.1"), true, 0);
+    CHECK(t.hops == whole.ways);
+}
+
+TEST_CASE("IPv6 routes share too, and routes by hand") {
+    UnderlayModel model = two_ports();
+    REQUIRE(model.add_address("br-a", "fd00:a::1/64").ok());
+    REQUIRE(model.add_address("br-b", "fd00:b::1/64").ok());
+    REQUIRE(model.add_route("::/0", "br-a", "fd00:a::fe").ok());
+    REQUIRE(model.add_route("::/0", "br-b", "fd00:b::fe").ok());
+    REQUIRE(model.set_neighbor("br-a", "fd00:a::fe", "02:00:00:00:00:01").ok());
+    REQUIRE(model.set_neighbor("br-b", "fd00:b::fe", "02:00:00:00:00:02").ok());
+    CHECK(model.resolve(ip("2001:db8::1"), {}).ways.size() == 2);
+    REQUIRE(model.del_route("::/0").ok());
+    CHECK(model.resolve(ip("2001:db8::1"), {}).state == Tunnel::State::kNoRoute);
+}
+
+TEST_CASE("the kernel is the host where its leg is set up") {
+    UnderlayModel model;
+    model.set_devices({{"up0", "br-a", "", 3, 0x02aa00000001, 1500, 9}});
+    CHECK_FALSE(model.underlay_of(3));
+    REQUIRE(model.add_address("br-a", "10.0.0.1/24").ok());
+    REQUIRE(model.underlay_of(3));
+    CHECK(model.underlay_of(3)->exception == kNoPort);  // we are the host
+    KernelState kernel;
+    kernel.up = {"lo", "br-a"};
+    model.set_kernel(kernel);
+    REQUIRE(model.underlay_of(3));
+    CHECK(model.underlay_of(3)->exception == 9);
+    CHECK(model.underlay_of(3)->mac == 0x02aa00000001);
+}
