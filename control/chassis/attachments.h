@@ -21,7 +21,8 @@ struct Attachments {
         std::string encap_ip;  ///< external_ids:encap-ip of the interface, "" for any
         bool operator==(const Vif&) const = default;
     };
-    std::map<std::string, Vif, std::less<>> vifs;               ///< by iface-id; open ports only
+    /// By iface-id; without a port while another device takes its place.
+    std::map<std::string, Vif, std::less<>> vifs;
     std::map<std::string, PortId, std::less<>> physnets;        ///< network_name -> port
     std::map<std::string, PortId, std::less<>> mirror_targets;  ///< external_ids:mirror-id -> port
 

@@ -88,6 +88,13 @@ PortId Plugger::id(const std::string& name) const {
                : it->second.id;
 }
 
+bool Plugger::is_being_replaced(const std::string& name) const {
+    return std::find(stale_.begin(), stale_.end(), name) != stale_.end() &&
+           std::any_of(wanted_.begin(), wanted_.end(), [&](const WantedPort& port) {
+               return port.spec.name == name && port.error.empty();
+           });
+}
+
 const std::string& Plugger::error(const std::string& name) const {
     static const std::string kNone;
     const auto it = errors_.find(name);

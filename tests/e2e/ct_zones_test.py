@@ -179,6 +179,36 @@ def limited(checks, lab):
     lab.nbctl('--wait=hv', 'remove', 'Logical_Switch_Port', 'lp1', 'options', 'ct-zone-limit')
 
 
+def replaced(checks, lab):
+    """Another device under the same Interface: the logical port stays here, and so does its zone."""
+    lab.control('hv1', 'dpctl/flush-conntrack')
+    talk(lab)
+    zone = lab.zones()['lp1']
+    before = lab.connections('zone=%d' % zone)
+    checks.check('lp1 has connections', before)
+    log = lab.home('hv1') + '/sluiced.log'
+    with open(log) as text:
+        said = len(text.read())
+    pcap = lab.home('hv1') + '/vif1-second.pcap'
+    lab.vsctl('hv1', 'set', 'Interface', 'vif1', 'options:tx_pcap=' + pcap)
+    checks.within('the new device is opened', lambda: os.path.exists(pcap))
+    lab.sync()
+    checks.equal('the connections of the port are still there',
+                 sorted(lab.connections('zone=%d' % zone)), sorted(before))
+    checks.equal('in the same zone', lab.zones()['lp1'], zone)
+    with open(log) as text:
+        news = text.read()[said:]
+    checks.check('the port was not released for it',
+                 'Releasing lport lp1' not in news and 'Claiming lport lp1' not in news, news)
+    size = os.path.getsize(pcap)
+
+    def answered():
+        lab.send('vif2', ether('lp2', 'lp1') / IP(src=IPS['lp2'], dst=IPS['lp1']) /
+                 UDP(sport=6, dport=5) / Raw(b'back'))
+        return os.path.getsize(pcap) > size
+    checks.within('and traffic goes on by the new device', answered)
+
+
 def without_database(checks, lab):
     """sluiced that has no local database keeps its zones in a file."""
     home = lab.home('hv2')
@@ -222,6 +252,7 @@ def test(checks):
         lab.start()
         zones_over_changes(checks, lab)
         limited(checks, lab)
+        replaced(checks, lab)
         without_database(checks, lab)
         flushed_with_owner(checks, lab, connections_by_command(checks, lab))
 
