@@ -126,9 +126,21 @@ struct ControlStatus {
 struct PortBindingStatus {
     std::string name;          ///< of the physical port
     PortId id = kNoPort;       ///< kNoPort when it could not be opened
-    std::string role;          ///< vif, underlay, localnet, unused
+    std::string role;          ///< vif, underlay, localnet, kernel, unused
     std::string logical_port;  ///< iface-id
     std::string error;
+};
+
+/// A Mirror that ports of this chassis name.
+struct MirrorStatus {
+    std::string name;
+    std::string type;
+    std::string filter;
+    std::string sink;
+    int64_t index = 0;
+    PortId port = kNoPort;                   ///< where copies leave
+    std::string state;                       ///< ready, waiting (no way to the sink yet), refused
+    std::vector<std::string> logical_ports;  ///< here
 };
 
 struct ZoneStatus {
@@ -166,6 +178,8 @@ public:
     void watched(const watch::Report& report);
     /// A packet wanted this tunnel (index in Pipeline::tunnels) and found it unresolved.
     void tunnel_wanted(uint32_t tunnel);
+    /// A port of several chassis announced itself on this one.
+    void port_activated(uint32_t datapath_key, uint32_t port_key);
 
     /// Underlay by hand (unixctl). `where` names a port or a bridge of the local database.
     Result<void> add_address(const std::string& where, const std::string& prefix);
@@ -184,6 +198,7 @@ public:
     std::vector<std::string> flow_errors() const;
     ControlStatus status() const;
     std::vector<PortBindingStatus> port_status() const;
+    std::vector<MirrorStatus> mirror_status() const;
     /// Conntrack zones by user.
     std::vector<ZoneStatus> zones() const;
     /// Name of a logical port, of a remote chassis by tunnel index: "" if unknown.

@@ -96,11 +96,42 @@ std::vector<PortBindingStatus> ControlPlane::Impl::port_status() const {
         }
         if (!port.iface_id.empty()) {
             status.role = "vif";
+        } else if (port.is_exception) {
+            status.role = "kernel";
         } else if (underlay.underlay_of(status.id)) {
             status.role = is_mapped ? "underlay+localnet" : "underlay";
         } else {
             status.role = is_mapped ? "localnet" : "unused";
         }
+        list.push_back(std::move(status));
+    }
+    return list;
+}
+
+std::vector<MirrorStatus> ControlPlane::Impl::mirror_status() const {
+    std::map<std::string, MirrorStatus> by_name;
+    for (const auto& [uuid, claim] : builder.plan().claims) {
+        const sb::PortBinding* port = mirror.ports.find(uuid);
+        for (const Uuid& rule : port ? port->mirror_rules : std::vector<Uuid>()) {
+            const sb::MirrorRow* row = mirror.mirrors.find(rule);
+            if (!row || row->type == "lport") {
+                continue;  // those are logical flows
+            }
+            MirrorStatus& status = by_name[row->name];
+            const auto sink = builder.mirrors().sink_of(rule);
+            status.name = row->name;
+            status.type = row->type;
+            status.filter = row->filter;
+            status.sink = row->sink;
+            status.index = row->index;
+            status.port = sink ? sink->port : kNoPort;
+            status.state = !sink ? "refused" : sink->is_ready ? "ready" : "waiting";
+            status.logical_ports.push_back(port->logical_port);
+        }
+    }
+    std::vector<MirrorStatus> list;
+    for (auto& [name, status] : by_name) {
+        std::sort(status.logical_ports.begin(), status.logical_ports.end());
         list.push_back(std::move(status));
     }
     return list;

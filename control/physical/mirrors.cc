@@ -198,4 +198,9 @@ Mirrors::Bits Mirrors::of(const sb::PortBinding& port) const {
     return bits;
 }
 
+std::shared_ptr<const MirrorSink> Mirrors::sink_of(const Uuid& row) const {
+    const auto it = known_.find(row);
+    return it == known_.end() ? nullptr : sinks_[it->second.number];
+}
+
 }  // namespace sluice::physical

@@ -39,6 +39,8 @@ public:
     };
     Bits of(const sb::PortBinding& port) const;
 
+    /// Where the copies of a Mirror row go; null when no port here names it, or it is refused.
+    std::shared_ptr<const MirrorSink> sink_of(const Uuid& row) const;
     /// By number, null where one went away.
     const std::vector<std::shared_ptr<const MirrorSink>>& list() const { return sinks_; }
     /// What all ERSPAN sinks count in: their packets are one GRE flow (RFC 2890), as from Open

@@ -89,6 +89,7 @@ void add_report_commands(Server& server, ReportSources sources) {
     add_plain(server, "sluice/status", "status", false, sources.status);
     add_plain(server, "sluice/ports", "port/show", false, sources.ports);
     add_plain(server, "sluice/tunnels", "tunnel/show", false, sources.tunnels);
+    add_plain(server, "sluice/mirrors", "mirror/show", false, sources.mirrors);
     add_filtered(server, "sluice/datapaths", "datapath/show", sources.datapaths);
     add_filtered(server, "sluice/flows", "flow/show", sources.flows);
     add_plain(server, "sluice/drops", "drop/show", true, sources.drops);

@@ -85,6 +85,18 @@ void fields(V&& v, ReportOf<TunnelReport::Row> auto& r) {
 }
 
 template <typename V>
+void fields(V&& v, ReportOf<MirrorReport::Row> auto& r) {
+    v("name", r.name);
+    v("type", r.type);
+    v("filter", r.filter);
+    v("sink", r.sink);
+    v("index", r.index);
+    v("port", r.port);
+    v("state", r.state);
+    v("logical_ports", r.logical_ports);
+}
+
+template <typename V>
 void fields(V&& v, ReportOf<DatapathReport::Port> auto& r) {
     v("key", r.key);
     v("name", r.name);
@@ -161,6 +173,10 @@ void fields(V&& v, ReportOf<PortReport> auto& r) {
 template <typename V>
 void fields(V&& v, ReportOf<TunnelReport> auto& r) {
     v("tunnels", r.rows);
+}
+template <typename V>
+void fields(V&& v, ReportOf<MirrorReport> auto& r) {
+    v("mirrors", r.rows);
 }
 template <typename V>
 void fields(V&& v, ReportOf<DatapathReport> auto& r) {

@@ -84,6 +84,20 @@ struct TunnelReport {
     std::vector<Row> rows;
 };
 
+struct MirrorReport {
+    struct Row {
+        std::string name;
+        std::string type;    ///< gre, erspan, local
+        std::string filter;  ///< from-lport, to-lport, both
+        std::string sink;    ///< an address, or the mirror-id of an interface
+        int64_t index = 0;
+        std::string port;   ///< physical port that copies leave by
+        std::string state;  ///< ready, waiting, refused
+        std::vector<std::string> logical_ports;
+    };
+    std::vector<Row> rows;
+};
+
 struct DatapathReport {
     struct Port {
         int64_t key = 0;
@@ -160,6 +174,7 @@ struct CounterReport {
 std::string to_json(const StatusReport& report);
 std::string to_json(const PortReport& report);
 std::string to_json(const TunnelReport& report);
+std::string to_json(const MirrorReport& report);
 std::string to_json(const DatapathReport& report);
 std::string to_json(const FlowReport& report);
 std::string to_json(const DropReport& report);
@@ -171,6 +186,7 @@ std::string to_json(const CounterReport& report);
 Result<void> from_json(std::string_view json, StatusReport* report);
 Result<void> from_json(std::string_view json, PortReport* report);
 Result<void> from_json(std::string_view json, TunnelReport* report);
+Result<void> from_json(std::string_view json, MirrorReport* report);
 Result<void> from_json(std::string_view json, DatapathReport* report);
 Result<void> from_json(std::string_view json, FlowReport* report);
 Result<void> from_json(std::string_view json, DropReport* report);
@@ -185,6 +201,7 @@ struct TextStyle {
 std::string to_text(const StatusReport& report, const TextStyle& style = {});
 std::string to_text(const PortReport& report, const TextStyle& style = {});
 std::string to_text(const TunnelReport& report, const TextStyle& style = {});
+std::string to_text(const MirrorReport& report, const TextStyle& style = {});
 std::string to_text(const DatapathReport& report, const TextStyle& style = {});
 std::string to_text(const FlowReport& report, const TextStyle& style = {});
 std::string to_text(const DropReport& report, const TextStyle& style = {});
@@ -196,6 +213,7 @@ struct ReportSources {
     std::function<StatusReport()> status;
     std::function<PortReport()> ports;
     std::function<TunnelReport()> tunnels;
+    std::function<MirrorReport()> mirrors;
     std::function<Result<DatapathReport>(const std::string& filter)> datapaths;
     std::function<Result<FlowReport>(const std::string& filter)> flows;
     std::function<DropReport()> drops;
@@ -203,10 +221,10 @@ struct ReportSources {
     std::function<CounterReport()> counters;
 };
 
-/// For every source: sluice/status, sluice/ports, sluice/tunnels, sluice/datapaths [DATAPATH],
-/// sluice/flows [DATAPATH], sluice/drops, sluice/cache, sluice/counters (JSON) and status,
-/// port/show, tunnel/show, datapath/show, flow/show, drop/show, cache/show, counter/show (text;
-/// datapath, flow, drop and counter take --all). Sources that are not set get no command.
+/// For every source: sluice/status, sluice/ports, sluice/tunnels, sluice/mirrors,
+/// sluice/datapaths [DATAPATH], sluice/flows [DATAPATH], sluice/drops, sluice/cache,
+/// sluice/counters (JSON) and status, port/show, tunnel/show, mirror/show, datapath/show, flow/show,
+/// drop/show, cache/show, counter/show (text; datapath, flow, drop and counter take --all). Sources that are not set get no command.
 void add_report_commands(Server& server, ReportSources sources);
 
 }  // namespace sluice::rpc

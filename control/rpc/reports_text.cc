@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -125,6 +126,18 @@ std::string to_text(const TunnelReport& r, const TextStyle& style) {
                    Cell(t.state, t.state == "ready" ? Colour::kGood : Colour::kBad)});
     }
     return table.empty() ? "no tunnels\n" : table.text();
+}
+
+std::string to_text(const MirrorReport& r, const TextStyle& style) {
+    TextTable table(
+        {{"mirror"}, {"type"}, {"filter"}, {"sink"}, {"index", kR}, {"port"}, {"state"}, {"of"}},
+        style.colour);
+    for (const MirrorReport::Row& m : r.rows) {
+        table.row({m.name, m.type, m.filter, m.sink, number(m.index), m.port,
+                   Cell(m.state, m.state == "ready" ? Colour::kGood : Colour::kBad),
+                   fmt::format("{}", fmt::join(m.logical_ports, ","))});
+    }
+    return table.empty() ? "no mirrors\n" : table.text();
 }
 
 std::string to_text(const DatapathReport& r, const TextStyle& style) {

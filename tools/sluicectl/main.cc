@@ -47,6 +47,7 @@ const std::map<std::string, ReportCommand>& reports() {
         {"status", report<rpc::StatusReport>("sluice/status")},
         {"ports", report<rpc::PortReport>("sluice/ports")},
         {"tunnels", report<rpc::TunnelReport>("sluice/tunnels")},
+        {"mirrors", report<rpc::MirrorReport>("sluice/mirrors")},
         {"datapaths", report<rpc::DatapathReport>("sluice/datapaths", 1, kOneDatapath)},
         {"flows", report<rpc::FlowReport>("sluice/flows", 1, kOneDatapath)},
         {"drops", report<rpc::DropReport>("sluice/drops")},

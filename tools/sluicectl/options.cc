@@ -20,6 +20,7 @@ constexpr char kUsage[] =
     "  status                chassis, databases, pipeline, workers\n"
     "  ports                 physical ports: driver, logical port, link, counters\n"
     "  tunnels               tunnels to other chassis and whether they are ready\n"
+    "  mirrors               Mirrors that ports here name, and whether their sinks can be reached\n"
     "  datapaths [DATAPATH]  logical switches and routers here; of one, its ports\n"
     "  flows [DATAPATH]      logical flows with what they matched\n"
     "  drops                 why packets were dropped, and by which logical flow\n"

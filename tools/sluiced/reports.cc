@@ -18,6 +18,7 @@ using rpc::CounterReport;
 using rpc::DatapathReport;
 using rpc::DropReport;
 using rpc::FlowReport;
+using rpc::MirrorReport;
 using rpc::PortReport;
 using rpc::StatusReport;
 using rpc::TunnelReport;
@@ -157,6 +158,15 @@ TunnelReport tunnels(App& app) {
         row.mtu = t->mtu;
         read_header(*t, &row);
         r.rows.push_back(std::move(row));
+    }
+    return r;
+}
+
+MirrorReport mirrors(App& app) {
+    MirrorReport r;
+    for (const MirrorStatus& mirror : app.control().mirror_status()) {
+        r.rows.push_back({mirror.name, mirror.type, mirror.filter, mirror.sink, mirror.index,
+                          port_name(app, mirror.port), mirror.state, mirror.logical_ports});
     }
     return r;
 }
@@ -345,6 +355,7 @@ rpc::ReportSources report_sources(App& app) {
     s.status = [&app] { return status(app); };
     s.ports = [&app] { return ports(app); };
     s.tunnels = [&app] { return tunnels(app); };
+    s.mirrors = [&app] { return mirrors(app); };
     s.datapaths = [&app](const std::string& filter) { return datapaths(app, filter); };
     s.flows = [&app](const std::string& filter) { return flows(app, filter); };
     s.drops = [&app] { return drops(app); };
