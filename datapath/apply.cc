@@ -8,6 +8,7 @@
 #include "datapath/stages.h"
 #include "datapath/trace.h"
 #include "datapath/tunnel/encap.h"
+#include "datapath/tunnel/too_big.h"
 #include "datapath/worker_ctx.h"
 #include "lib/net/wire.h"
 #include "lib/program/packet_meta.h"
@@ -201,6 +202,9 @@ void apply(WorkerCtx& ctx, rte_mbuf* m, const ProgramView& program, bool last) {
     const uint64_t* const end = w + program.n_words;
     const bool is_walked = program.words == ctx.program.words;
     bool mine = true;
+    if (SLUICE_UNLIKELY(m->pkt_len > ctx.pipeline->tunnel_room)) {
+        tell_too_big(ctx, m, program);
+    }
     while (w != end) {
         const uint64_t head = *w++;
         const uint64_t* const next = w + act::d(head);
@@ -223,6 +227,7 @@ void apply(WorkerCtx& ctx, rte_mbuf* m, const ProgramView& program, bool last) {
     }
     if (last) {
         ctx.closed_meters = 0;
+        ctx.has_told = false;
     }
 }
 

@@ -2,10 +2,13 @@
 #include <arpa/inet.h>
 #include <rte_mbuf.h>
 
+#include "datapath/admit.h"
 #include "datapath/edit.h"
 #include "datapath/parse_plain.h"
 #include "datapath/stages.h"
+#include "datapath/super_frame.h"
 #include "datapath/trace.h"
+#include "datapath/tunnel/liveness.h"
 #include "datapath/worker_ctx.h"
 #include "lib/net/wire.h"
 #include "lib/program/packet_meta.h"
@@ -52,7 +55,7 @@ bool is_plain_l4(const PacketKey& key) {
 void finish_item(WorkerCtx& ctx, Item* item) {
     const Pipeline& pipeline = *ctx.pipeline;
     PacketKey& key = meta_of(item->m).key;
-    const uint8_t len_class = len_class_of(pipeline, key.pkt_len);
+    const uint8_t len_class = len_class_of(pipeline, wire_length(item->m, key));
     const bool bypass = pipeline.too_many_pkt_lens || ctx.trace || !ctx.cache.enabled() ||
                         (item->mask && item->mask->reads_nd && (key.kinds & kind::kNd)) ||
                         (item->mask && item->mask->reads_ct && !is_plain_l4(key));
@@ -82,6 +85,9 @@ void enter(WorkerCtx& ctx, rte_mbuf* m, const EntryPoint& entry) {
         ctx.drop_packet(m, Drop::k_port_no_entry);
         return;
     }
+    if (SLUICE_UNLIKELY(entry.special != nullptr) && !admit(ctx, m, entry, *datapath)) {
+        return;
+    }
     PacketKey& key = meta_of(m).key;
     if (entry.strip_vlan && (key.kinds & kind::kVlan)) {
         edit::pop_vlan(m, &key);
@@ -89,7 +95,8 @@ void enter(WorkerCtx& ctx, rte_mbuf* m, const EntryPoint& entry) {
     key.context = context_of_entry(entry.id);
     Item* item = next_item(ctx);
     item->m = m;
-    item->start = {WalkStart::Kind::kIngress, datapath, entry.inport, 0, entry.flags};
+    item->start = {WalkStart::Kind::kIngress, datapath, entry.inport, 0, entry.flags,
+                   entry.source};
     item->mask = entry.masks ? mask_for(*entry.masks, key) : nullptr;
     finish_item(ctx, item);
 }
@@ -106,14 +113,14 @@ bool took_underlay(WorkerCtx& ctx, rte_mbuf* m, const PortEntry& port, PortId id
     switch (verdict) {
     case UnderlayVerdict::kTunnel:
     case UnderlayVerdict::kDropped: return true;
-    case UnderlayVerdict::kHost: ctx.punt(m, PuntReason::kUnderlay, id); return true;
+    case UnderlayVerdict::kHost: to_host(ctx, m, *port.underlay, id); return true;
     case UnderlayVerdict::kBoth:
         if (!has_logical(port)) {
-            ctx.punt(m, PuntReason::kUnderlay, id);
+            to_host(ctx, m, *port.underlay, id);
             return true;
         }
         if (rte_mbuf* copy = ctx.copy(m)) {
-            ctx.punt(copy, PuntReason::kUnderlay, id);
+            to_host(ctx, copy, *port.underlay, id);
         }
         return false;
     case UnderlayVerdict::kOther:
@@ -160,6 +167,10 @@ void one_to_logical(WorkerCtx& ctx, rte_mbuf* m, PortId id) {
         ctx.drop_packet(m, Drop::k_port_no_entry);
         return;
     }
+    if (SLUICE_UNLIKELY(port->forward_to != kNoPort)) {
+        transmit(ctx, m, port->forward_to);
+        return;
+    }
     if (port->underlay && took_underlay(ctx, m, *port, id)) {
         return;
     }
@@ -192,8 +203,12 @@ bool is_plain(const WorkerCtx& ctx, PortId id, PlainPort* out) {
         return false;
     }
     const EntryPoint& entry = *port->untagged[0];
+    if (SLUICE_UNLIKELY(entry.special != nullptr)) {
+        return false;
+    }
     const Datapath* datapath = pipeline.datapath(entry.datapath);
-    out->start = {WalkStart::Kind::kIngress, datapath, entry.inport, 0, entry.flags};
+    out->start = {WalkStart::Kind::kIngress, datapath, entry.inport, 0, entry.flags,
+                  entry.source};
     out->masks = entry.masks;
     out->context = context_of_entry(entry.id);
     return datapath && entry.masks;
@@ -206,7 +221,7 @@ bool take_key(const WorkerCtx& ctx, rte_mbuf* m, PortId id, const PlainPort& por
     const auto* data = rte_pktmbuf_mtod(m, const uint8_t*);
     const uint8_t len_class = len_class_of(*ctx.pipeline, m->data_len);
     PacketClass packet_class;
-    if (SLUICE_UNLIKELY(m->nb_segs != 1 ||
+    if (SLUICE_UNLIKELY(m->nb_segs != 1 || is_super(m) ||
                         !parse_plain(data, m->data_len, len_class, &key, &packet_class))) {
         return false;
     }
@@ -273,6 +288,14 @@ void inject(WorkerCtx& ctx, rte_mbuf* m) {
         return;
     }
     const PuntMeta& punt = meta.punt;
+    if (meta.inject == InjectKind::kTunnel) {
+        if (parse_packet(m, &meta.key)) {
+            send_with_key_zero(ctx, m, punt.outport());
+        } else {
+            ctx.drop_packet(m, Drop::k_runt_frame);
+        }
+        return;
+    }
     const Datapath* const* datapath = ctx.pipeline->by_key.find(punt.datapath());
     if (!datapath) {
         ctx.drop_packet(m, Drop::k_unknown_datapath, punt.datapath(), punt.inport());

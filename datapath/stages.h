@@ -38,6 +38,7 @@ struct WalkStart {
     uint32_t inport;
     uint32_t outport;
     uint32_t flags;
+    uint32_t source = 0;  ///< EntryPoint::source
 };
 
 inline const KeyMask* mask_for(const KeyMasks& masks, const PacketKey& key) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "datapath/classify.h"
+#include "datapath/super_frame.h"
 #include "lib/base/check.h"
 #include "lib/program/packet_meta.h"
 
@@ -30,6 +31,10 @@ void Walker<kTrace>::record(TraceRecord::Kind kind, uint32_t target, uint32_t co
         r.count = count;
         r.flow = flow_;
         r.state = f_.s;
+        if (SLUICE_UNLIKELY(trace_->records.size() >= trace_->limit)) {
+            trace_->is_full = true;
+            trace_->records.pop_back();
+        }
         trace_->records.push_back(std::move(r));
     }
 }
@@ -46,6 +51,7 @@ void Walker<kTrace>::drop(Drop reason) {
 template <bool kTrace>
 void Walker<kTrace>::start(const PacketKey& key, const WalkStart& start) {
     key_ = &key;
+    source_ = start.source;
     f_.datapath = start.datapath;
     f_.ct = nullptr;
     f_.made = nullptr;
@@ -58,6 +64,9 @@ void Walker<kTrace>::start(const PacketKey& key, const WalkStart& start) {
     std::memset(f_.s.w, 0, kSlotEthSrc * sizeof f_.s.w[0]);
     std::memset(f_.written, 0, sizeof f_.written);
     expand_key(key, &f_.s);
+    if (env_.packet) {
+        f_.s.w[kSlotPktLen] = wire_length(env_.packet, key);
+    }
     f_.s.w[kSlotDatapath] = start.datapath->key;
     f_.s.w[kSlotInport] = start.inport;
     f_.s.w[kSlotOutport] = start.outport;

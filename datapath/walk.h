@@ -134,7 +134,12 @@ private:
     void output_group(const Group& group, bool remote);
     void output_members(const std::vector<uint32_t>& members, bool remote);
     void output_port(uint32_t key, bool remote, bool in_group);
-    void output_tunnel(uint32_t tunnel, bool remote);
+    void output_tunnel(uint32_t tunnel, bool is_ramp, bool remote);
+    void output_copies(const LogicalPort& port, bool remote);
+    bool output_from_spread(const SpecialPort& port);
+    bool prepare_special(const SpecialPort& port);
+    bool is_from_ramp() const;
+    bool is_own_ramp(uint32_t tunnel) const;
     void deliver(const LogicalPort& port, bool in_group);
     void logical_to_physical();
     void reenter(const LogicalPort& port);
@@ -201,6 +206,7 @@ private:
     uint32_t flow_ = kNoFlow;  ///< of the rule that runs
     unsigned depth_ = 0;
     unsigned total_reentries_ = 0;
+    uint32_t source_ = 0;  ///< EntryPoint::source
     uint64_t lookups_ = 0;
     uint64_t metered_ = 0;
     uint64_t mirrored_ = 0;  ///< mirrors that have their copy of this packet

@@ -13,6 +13,11 @@ bool Walker<kTrace>::from_localport() const {
     return in && (*in)->is_localport;
 }
 
+template <bool kTrace>
+bool Walker<kTrace>::is_from_ramp() const {
+    return (f_.s.w[kSlotFlags] & (flag::kFromRamp | flag::kLoopback)) == flag::kFromRamp;
+}
+
 /// `remote`: the remote part comes first; packets from a tunnel have been through it elsewhere.
 template <bool kTrace>
 void Walker<kTrace>::output(bool remote) {
@@ -20,6 +25,9 @@ void Walker<kTrace>::output(bool remote) {
     if (key == 0) {
         drop(Drop::k_no_outport);
         return;
+    }
+    if (SLUICE_UNLIKELY(is_from_ramp())) {
+        remote = false;  // a VTEP gateway serves its own ends; only answers go into tunnels
     }
     const Frame saved = f_;
     const uint32_t flow = flow_;
@@ -52,13 +60,19 @@ void Walker<kTrace>::output_group(const Group& group, bool remote) {
     const bool tunnels = remote && !from_localport();
     record(TraceRecord::Kind::kReplicate, group.key,
            static_cast<uint32_t>(group.local.size() + (remote ? group.here.size() : 0) +
-                                 (tunnels ? group.tunnels.size() + group.remote_ports.size() : 0)));
+                                 (tunnels ? group.tunnels.size() + group.ramps.size() +
+                                            group.remote_ports.size() : 0)));
     if (remote) {
         output_members(group.here, false);
     }
     if (tunnels) {
         for (const uint32_t tunnel : group.tunnels) {
-            output_tunnel(tunnel, true);
+            output_tunnel(tunnel, false, true);
+        }
+        for (const uint32_t ramp : group.ramps) {
+            if (!is_own_ramp(ramp)) {
+                output_tunnel(ramp, true, true);
+            }
         }
         output_members(group.remote_ports, true);
     }
@@ -76,11 +90,21 @@ void Walker<kTrace>::output_port(uint32_t key, bool remote, bool in_group) {
         const LogicalPort& port = **found;
         switch (port.reach) {
         case Reach::kVif:
-        case Reach::kPatch: deliver(port, in_group); return;
-        case Reach::kTunnel: output_tunnel(port.tunnel, remote); return;
+        case Reach::kPatch:
+            output_copies(port, remote);
+            deliver(port, in_group);
+            return;
+        case Reach::kTunnel:
+            output_tunnel(port.tunnel, port.is_ramp, remote);
+            output_copies(port, remote);
+            return;
         case Reach::kUnbound: drop(Drop::k_unbound_port); return;
         case Reach::kNoTunnel: drop(Drop::k_remote_no_tunnel); return;
         case Reach::kLocalnet:
+            if (SLUICE_UNLIKELY(remote && port.special && output_from_spread(*port.special))) {
+                return;
+            }
+            [[fallthrough]];
         case Reach::kRedirect:
             key = port.via_key;
             f_.s.w[kSlotOutport] = key;
@@ -90,18 +114,37 @@ void Walker<kTrace>::output_port(uint32_t key, bool remote, bool in_group) {
     drop(Drop::k_unknown_outport);
 }
 
+/// The gateway that a packet came from has served its own ends.
 template <bool kTrace>
-void Walker<kTrace>::output_tunnel(uint32_t tunnel, bool remote) {
+bool Walker<kTrace>::is_own_ramp(uint32_t tunnel) const {
+    if (SLUICE_LIKELY(!(f_.s.w[kSlotFlags] & flag::kFromRamp))) {
+        return false;
+    }
+    const LogicalPort* const* in = f_.datapath->ports.find(f_.s.w[kSlotInport]);
+    return in && (*in)->is_ramp && (*in)->tunnel == tunnel;
+}
+
+/// `is_ramp`: to a VTEP gateway, which knows no ports.
+template <bool kTrace>
+void Walker<kTrace>::output_tunnel(uint32_t tunnel, bool is_ramp, bool remote) {
     if (!remote) {
-        drop(Drop::k_unbound_port);  // it came by a tunnel and is not for this chassis
+        // It came by a tunnel and is not for this chassis.
+        drop(is_from_ramp() ? Drop::k_ramp_to_tunnel : Drop::k_unbound_port);
         return;
     }
     if (from_localport()) {
         drop(Drop::k_localport_remote);
         return;
     }
+    if (SLUICE_UNLIKELY(source_ != 0)) {
+        const uint32_t* from = pipeline_.tunnels_from.find(uint64_t{tunnel} << 32 | source_);
+        tunnel = from ? *from : tunnel;
+    }
     record(TraceRecord::Kind::kTunnel, tunnel);
+    const uint32_t outport = f_.s.w[kSlotOutport];
+    f_.s.w[kSlotOutport] = is_ramp ? 0 : outport;
     emit_tunnel(f_, prefix_, tunnel, &out_);
+    f_.s.w[kSlotOutport] = outport;
 }
 
 template <bool kTrace>
@@ -129,6 +172,10 @@ void Walker<kTrace>::logical_to_physical() {
         return;
     }
     const LogicalPort& port = **found;
+    const uint64_t source = f_.s.mac(kSlotEthSrc);
+    if (SLUICE_UNLIKELY(port.special != nullptr) && !prepare_special(*port.special)) {
+        return;
+    }
     if (port.reach == Reach::kVif) {
         if constexpr (kTrace) {
             record(TraceRecord::Kind::kOutput);
@@ -136,6 +183,7 @@ void Walker<kTrace>::logical_to_physical() {
         }
         emit_output(f_, prefix_, port, &out_);
         mirror(port, port.mirrors_out);
+        f_.s.set_mac(kSlotEthSrc, source);  // of this copy alone
     } else if (port.reach == Reach::kPatch) {
         reenter(port);
     } else {

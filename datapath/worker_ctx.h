@@ -16,7 +16,9 @@
 #include "datapath/mac_uses.h"
 #include "datapath/program.h"
 #include "datapath/shared_memories.h"
+#include "datapath/shortcut.h"
 #include "datapath/stages.h"
+#include "datapath/tunnel/stt_reassembly.h"
 #include "datapath/walk_ct.h"
 #include "datapath/worker.h"
 
@@ -52,6 +54,7 @@ struct WorkerCtx {
     uint32_t seen_lens[limits::kMaxLenClasses] = {};  ///< what len_class meant then
 
     FlowCache cache;
+    Shortcuts shortcuts;
     uint64_t next_sweep = 0;
     uint64_t sweep_cycles = 0;  ///< between two steps of the sweep
     LbAffinity* affinity = nullptr;
@@ -61,13 +64,20 @@ struct WorkerCtx {
     uint16_t closed_meters = 0;  ///< of the packet in apply: meters that had no tokens for it
     MacUses mac_uses;
     uint16_t next_ip_id = 1;  ///< of outer headers that may be fragmented
+    uint32_t next_stt_frame = 0;         ///< identifier, without the worker's number
+    std::unique_ptr<SttReassembly> stt;  ///< frames that came in pieces
 
     unsigned n_items = 0;
     Item items[kMaxItems];
+    // Of the packet at hand, when it is longer than Pipeline::tunnel_room (tunnel/too_big.h).
+    WalkStart long_start{};
+    bool has_told = false;       ///< its sender knows
+    uint32_t told_count = 0;     ///< senders told
+    uint64_t told_since_ms = 0;  ///< since then
     ProgramBuffer program;
     rte_mbuf* walking = nullptr;  ///< whose program is being made, for spill
     FragTable::Done whole;        ///< a packet whose fragments are all there
-    CtReplay replay;              ///< what conntrack said of it
+    CtReplay replay;              ///< what conntrack said of it, or to a shortcut
 
     unsigned n_touched = 0;
     uint16_t touched[limits::kMaxPorts];  ///< ports with frames in tx

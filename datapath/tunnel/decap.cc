@@ -9,6 +9,9 @@
 #include "datapath/stages.h"
 #include "datapath/trace.h"
 #include "datapath/tunnel/geneve.h"
+#include "datapath/tunnel/liveness.h"
+#include "datapath/tunnel/stt.h"
+#include "datapath/tunnel/vxlan.h"
 #include "datapath/worker_ctx.h"
 #include "lib/net/checksum.h"
 #include "lib/net/wire.h"
@@ -51,9 +54,10 @@ bool udp_checksum_good(const rte_mbuf* m, const PacketKey& key, const uint8_t* u
            checksum::fold(sum + body) == 0xffff;
 }
 
-/// Everything about the outer packet that must be right before its payload is looked at.
-Drop check_outer(const rte_mbuf* m, const PacketKey& key, const Underlay& underlay,
-                 uint32_t* udp_len) {
+/// Everything about the outer packet that must be right before its payload is looked at. `least`:
+/// bytes of the tunnel's own header; `truncated`: what a shorter packet is called.
+Drop check_outer(const rte_mbuf* m, const PacketKey& key, const Underlay& underlay, unsigned least,
+                 Drop truncated, uint32_t* udp_len) {
     const uint8_t* data = rte_pktmbuf_mtod(m, const uint8_t*);
     const uint8_t* l3 = data + key.l2_len;
     const uint8_t* udp = data + key.l4_ofs;
@@ -63,8 +67,8 @@ Drop check_outer(const rte_mbuf* m, const PacketKey& key, const Underlay& underl
     }
     const uint32_t ip_len = ip6 ? kIp6Len + get16(l3 + 4) : get16(l3 + 2);
     *udp_len = get16(udp + 4);
-    if (*udp_len < kUdpLen + kGeneveLen || *udp_len > ip_len - key.l3_len) {
-        return Drop::k_geneve_truncated;
+    if (*udp_len < kUdpLen + least || *udp_len > ip_len - key.l3_len) {
+        return truncated;
     }
     if (get16(udp + 6) == 0) {
         return ip6 && !underlay.accept_zero_csum6 ? Drop::k_outer_zero_checksum6 : Drop::k_none;
@@ -73,16 +77,16 @@ Drop check_outer(const rte_mbuf* m, const PacketKey& key, const Underlay& underl
 }
 
 /// Cuts the outer header off, parses the inner packet, brings the outer congestion mark over.
-Drop unwrap(rte_mbuf* m, uint32_t udp_len, uint32_t geneve_len) {
+Drop unwrap(rte_mbuf* m, uint32_t udp_len, uint32_t header_len, Drop truncated) {
     PacketKey& key = meta_of(m).key;
     const uint8_t outer_ecn = key.ip_tos & 3;
     const uint32_t end = key.l4_ofs + udp_len;
-    const uint32_t cut = key.l4_ofs + kUdpLen + geneve_len;
+    const uint32_t cut = key.l4_ofs + kUdpLen + header_len;
     if (m->pkt_len > end) {
         rte_pktmbuf_trim(m, static_cast<uint16_t>(m->pkt_len - end));
     }
     if (!rte_pktmbuf_adj(m, static_cast<uint16_t>(cut))) {
-        return Drop::k_geneve_truncated;
+        return truncated;
     }
     // What the device said of checksums was about the outer header; conntrack asks for the inner's.
     m->ol_flags &= ~(RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_RX_IP_CKSUM_MASK);
@@ -106,49 +110,142 @@ Drop unwrap(rte_mbuf* m, uint32_t udp_len, uint32_t geneve_len) {
     return Drop::k_none;
 }
 
+void trace_decap(WorkerCtx& ctx, const Item& item) {
+    TraceRecord record{.kind = TraceRecord::Kind::kDecap};
+    record.datapath = item.start.datapath->key;
+    record.inport = item.start.inport;
+    record.outport = item.start.outport;
+    record.key = meta_of(item.m).key;
+    ctx.trace->records.push_back(std::move(record));
+}
+
+/// From another chassis: the packet has been through the ingress pipeline there.
+Drop enter_output(WorkerCtx& ctx, rte_mbuf* m, uint32_t datapath_key, uint32_t inport,
+                  uint32_t outport, Item* item) {
+    const Pipeline& pipeline = *ctx.pipeline;
+    const Datapath* const* datapath = pipeline.by_key.find(datapath_key);
+    if (!datapath) {
+        return Drop::k_unknown_datapath;
+    }
+    PacketKey& key = meta_of(m).key;
+    key.context = context_of_tunnel(datapath_key, inport, outport);
+    item->m = m;
+    item->start = {WalkStart::Kind::kOutputLocal, *datapath, inport, outport, flag::kTunnelRx};
+    item->mask = mask_for(*pipeline.tunnel_masks, key);
+    return Drop::k_none;
+}
+
+/// From a VTEP gateway: the packet is as the gateway's port received it.
+Drop enter_ingress(WorkerCtx& ctx, rte_mbuf* m, const EntryPoint& entry, Item* item) {
+    const Datapath* datapath = ctx.pipeline->datapath(entry.datapath);
+    if (!datapath) {
+        return Drop::k_unknown_datapath;
+    }
+    PacketKey& key = meta_of(m).key;
+    key.context = context_of_entry(entry.id);
+    item->m = m;
+    item->start = {WalkStart::Kind::kIngress, datapath, entry.inport, 0, entry.flags};
+    item->mask = entry.masks ? mask_for(*entry.masks, key) : nullptr;
+    return Drop::k_none;
+}
+
+/// Key 0 is no datapath's: BFD of the tunnel itself, or nothing that is known. What was taken over
+/// leaves no packet in the item.
+Drop receive_bare(WorkerCtx& ctx, rte_mbuf* m, TunnelType type, uint32_t udp_len,
+                  uint32_t header_len, Item* item) {
+    const OuterEnds ends = outer_ends_of(meta_of(m).key, type);
+    const Drop reason = unwrap(m, udp_len, header_len, Drop::k_runt_frame);
+    if (reason != Drop::k_none) {
+        return reason;
+    }
+    item->m = nullptr;
+    return take_tunnel_bfd(ctx, m, ends) ? Drop::k_none : Drop::k_unknown_datapath;
+}
+
 Drop receive_geneve(WorkerCtx& ctx, rte_mbuf* m, const Underlay& underlay, Item* item) {
     edit::pull_up(m, kOuterSpan);
-    PacketKey& key = meta_of(m).key;
+    const PacketKey& key = meta_of(m).key;
     uint32_t udp_len;
-    const Drop outer = check_outer(m, key, underlay, &udp_len);
+    const Drop outer =
+        check_outer(m, key, underlay, kGeneveLen, Drop::k_geneve_truncated, &udp_len);
     if (outer != Drop::k_none) {
         return outer;
     }
     const uint32_t at = key.l4_ofs + kUdpLen;
     const uint32_t len = std::min<uint32_t>(udp_len - kUdpLen, m->data_len - at);
     GeneveHeader geneve;
-    const Pipeline& pipeline = *ctx.pipeline;
     Drop reason = parse_geneve(rte_pktmbuf_mtod_offset(m, const uint8_t*, at), len,
-                               pipeline.legacy_geneve_rx, &geneve);
-    if (reason == Drop::k_none) {
-        reason = unwrap(m, udp_len, geneve.length);
+                               ctx.pipeline->legacy_geneve_rx, &geneve);
+    if (SLUICE_UNLIKELY(reason == Drop::k_none && geneve.vni == 0)) {
+        return receive_bare(ctx, m, TunnelType::kGeneve, udp_len, geneve.length, item);
     }
+    if (reason == Drop::k_none) {
+        reason = unwrap(m, udp_len, geneve.length, Drop::k_geneve_truncated);
+    }
+    return reason == Drop::k_none
+               ? enter_output(ctx, m, geneve.vni, geneve.inport, geneve.outport, item)
+               : reason;
+}
+
+/// The VTEP gateway that a packet is from, when its VNI is a network that the gateway serves.
+const EntryPoint* find_ramp(const Pipeline& pipeline, uint32_t vni, const PacketKey& outer) {
+    const std::vector<RampEntry>* const* list = pipeline.ramps.find(vni);
+    if (!list) {
+        return nullptr;
+    }
+    uint8_t remote[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    if (outer.kinds & kind::kIp6) {
+        std::memcpy(remote, outer.ip_src, 16);
+    } else {
+        std::memcpy(remote + 12, outer.ip_src, 4);
+    }
+    for (const RampEntry& ramp : **list) {
+        if (std::memcmp(ramp.remote.bytes.data(), remote, 16) == 0) {
+            return ramp.entry;
+        }
+    }
+    return nullptr;
+}
+
+Drop receive_vxlan(WorkerCtx& ctx, rte_mbuf* m, const Underlay& underlay, Item* item) {
+    edit::pull_up(m, kOuterSpan);
+    const PacketKey& key = meta_of(m).key;
+    uint32_t udp_len;
+    Drop reason = check_outer(m, key, underlay, kVxlanLen, Drop::k_vxlan_truncated, &udp_len);
     if (reason != Drop::k_none) {
         return reason;
     }
-    const Datapath* const* datapath = pipeline.by_key.find(geneve.vni);
-    if (!datapath) {
-        return Drop::k_unknown_datapath;
+    const uint32_t at = key.l4_ofs + kUdpLen;
+    const uint32_t len = std::min<uint32_t>(udp_len - kUdpLen, m->data_len - at);
+    uint32_t vni = 0;
+    reason = parse_vxlan(rte_pktmbuf_mtod_offset(m, const uint8_t*, at), len, &vni);
+    if (reason != Drop::k_none) {
+        return reason;
     }
-    key.context = context_of_tunnel(geneve.vni, geneve.inport, geneve.outport);
-    item->m = m;
-    item->start = {WalkStart::Kind::kOutputLocal, *datapath, geneve.inport, geneve.outport,
-                   flag::kTunnelRx};
-    item->mask = mask_for(*pipeline.tunnel_masks, key);
-    ctx.counters->add(Counter::k_tunnel_rx);
-    if (SLUICE_UNLIKELY(ctx.trace != nullptr)) {
-        TraceRecord record{.kind = TraceRecord::Kind::kDecap};
-        record.datapath = geneve.vni;
-        record.inport = geneve.inport;
-        record.outport = geneve.outport;
-        record.key = key;
-        ctx.trace->records.push_back(std::move(record));
+    if (SLUICE_UNLIKELY(vni == 0)) {
+        return receive_bare(ctx, m, TunnelType::kVxlan, udp_len, kVxlanLen, item);
     }
-    return Drop::k_none;
+    const EntryPoint* ramp = find_ramp(*ctx.pipeline, vni, key);
+    reason = unwrap(m, udp_len, kVxlanLen, Drop::k_vxlan_truncated);
+    if (reason != Drop::k_none) {
+        return reason;
+    }
+    if (ramp) {
+        return enter_ingress(ctx, m, *ramp, item);
+    }
+    const VxlanCoordinates coordinates = split_vni(vni);
+    return enter_output(ctx, m, coordinates.datapath, 0, coordinates.outport, item);
 }
 
-UnderlayVerdict finish(WorkerCtx& ctx, rte_mbuf* m, Drop reason) {
-    if (reason == Drop::k_none) {
+UnderlayVerdict finish(WorkerCtx& ctx, rte_mbuf* m, const Item& item, Drop reason) {
+    if (SLUICE_LIKELY(reason == Drop::k_none)) {
+        ctx.counters->add(Counter::k_tunnel_rx);
+        if (SLUICE_UNLIKELY(!item.m)) {
+            return UnderlayVerdict::kDropped;  // taken over
+        }
+        if (SLUICE_UNLIKELY(ctx.trace != nullptr)) {
+            trace_decap(ctx, item);
+        }
         return UnderlayVerdict::kTunnel;
     }
     ctx.drop_packet(m, reason);
@@ -170,20 +267,27 @@ UnderlayVerdict receive_underlay(WorkerCtx& ctx, rte_mbuf* m, const Underlay& un
         return UnderlayVerdict::kHost;
     }
     const uint16_t dst = ntohs(key.l4_dst);
-    if (key.ip_proto == kProtoTcp && dst == kSttPort) {
-        return finish(ctx, m, Drop::k_tunnel_unknown_type);
-    }
     const bool later6 = (key.kinds & kind::kIp6) && key.ip_proto == kProtoFragment;
     if (key.ip_frag && (key.ip_proto == kProtoUdp || later6)) {
-        return finish(ctx, m, Drop::k_outer_fragment);
+        if (underlay.exception != kNoPort) {
+            return UnderlayVerdict::kHost;  // tunnels have none; the kernel's own traffic may
+        }
+        ctx.drop_packet(m, Drop::k_outer_fragment);
+        return UnderlayVerdict::kDropped;
+    }
+    if (key.ip_proto == kProtoTcp && dst == underlay.stt_port && dst != 0) {
+        return receive_stt(ctx, m, underlay, item);
     }
     if (key.ip_proto != kProtoUdp || !(key.kinds & kind::kL4)) {
         return UnderlayVerdict::kHost;
     }
     if (dst == underlay.geneve_port) {
-        return finish(ctx, m, receive_geneve(ctx, m, underlay, item));
+        return finish(ctx, m, *item, receive_geneve(ctx, m, underlay, item));
     }
-    return dst == kVxlanPort ? finish(ctx, m, Drop::k_tunnel_unknown_type) : UnderlayVerdict::kHost;
+    if (dst == underlay.vxlan_port && dst != 0) {
+        return finish(ctx, m, *item, receive_vxlan(ctx, m, underlay, item));
+    }
+    return UnderlayVerdict::kHost;
 }
 
 }  // namespace sluice

@@ -6,7 +6,11 @@
 
 #include <cstring>
 
+#include "datapath/super_frame.h"
+#include "datapath/tunnel/liveness.h"
 #include "datapath/tunnel/mirror.h"
+#include "datapath/tunnel/stt.h"
+#include "datapath/tunnel/vxlan.h"
 #include "datapath/worker_ctx.h"
 #include "lib/net/checksum.h"
 #include "lib/net/wire.h"
@@ -108,6 +112,11 @@ void patch_geneve(const Tunnel& t, uint8_t* geneve, uint64_t coordinates) {
           option | uint64_t{__builtin_bswap32(static_cast<uint32_t>(coordinates))} << 32);
 }
 
+void patch_vxlan(uint8_t* vxlan, uint64_t coordinates) {
+    store(vxlan, uint64_t{__builtin_bswap32(0x08000000)} |
+                     uint64_t{__builtin_bswap32(make_vni(coordinates) << 8)} << 32);
+}
+
 void patch_udp_checksum(rte_mbuf* m, const Tunnel& t, const uint8_t* l3, uint8_t* udp,
                         uint32_t udp_len) {
     const uint8_t pseudo[4] = {0, kProtoUdp, udp[4], udp[5]};
@@ -127,9 +136,17 @@ void patch_udp_checksum(rte_mbuf* m, const Tunnel& t, const uint8_t* l3, uint8_t
     std::memcpy(udp + 6, &csum, 2);
 }
 
+/// UDP tunnels and mirrors carry packets of wire size.
+void send_pieces(WorkerCtx& ctx, rte_mbuf* m, uint32_t tunnel, uint64_t coordinates) {
+    SuperCutter cutter(ctx, m);
+    while (rte_mbuf* piece = cutter.next()) {
+        send_by_tunnel(ctx, piece, tunnel, coordinates);
+    }
+}
+
 /// Drop::k_none when the tunnel can be used for a packet of this length now.
 Drop usable(WorkerCtx& ctx, const Tunnel* t, uint32_t tunnel, uint32_t pkt_len) {
-    if (!t || t->type != TunnelType::kGeneve) {
+    if (!t) {
         return Drop::k_remote_no_tunnel;
     }
     if (t->state == Tunnel::State::kNoRoute) {
@@ -144,7 +161,10 @@ Drop usable(WorkerCtx& ctx, const Tunnel* t, uint32_t tunnel, uint32_t pkt_len) 
         ctx.counters->add(sent ? Counter::k_messages : Counter::k_messages_lost);
         return Drop::k_tunnel_unresolved;
     }
-    return t->mtu && pkt_len + t->header_len - t->l3_ofs > t->mtu ? Drop::k_too_long : Drop::k_none;
+    if (SLUICE_UNLIKELY(pkt_len > t->room)) {
+        return ctx.has_told ? Drop::k_too_big : Drop::k_too_long;
+    }
+    return Drop::k_none;
 }
 
 }  // namespace
@@ -164,15 +184,31 @@ rte_mbuf* with_headroom(WorkerCtx& ctx, rte_mbuf* m, uint16_t need) {
 
 void send_by_tunnel(WorkerCtx& ctx, rte_mbuf* m, uint32_t tunnel, uint64_t coordinates) {
     if (SLUICE_UNLIKELY(tunnel & MirrorSink::kTarget)) {
+        if (is_super(m)) {
+            send_pieces(ctx, m, tunnel, coordinates);
+            return;
+        }
         send_to_mirror(ctx, m, tunnel & ~MirrorSink::kTarget, coordinates);
+        return;
+    }
+    if (SLUICE_UNLIKELY(tunnel & TunnelSet::kTarget) &&
+        !choose_live(ctx, m, &tunnel, coordinates)) {
         return;
     }
     const Tunnel* t =
         tunnel < ctx.pipeline->tunnels.size() ? ctx.pipeline->tunnels[tunnel] : nullptr;
+    if (SLUICE_UNLIKELY(is_super(m)) && !(t && t->type == TunnelType::kStt)) {
+        send_pieces(ctx, m, tunnel, coordinates);
+        return;
+    }
     const Drop reason = usable(ctx, t, tunnel, m->pkt_len);
     if (SLUICE_UNLIKELY(reason != Drop::k_none)) {
         ctx.drop_packet(m, reason, static_cast<uint32_t>(coordinates >> 32),
                         static_cast<uint32_t>(coordinates >> 16) & 0x7fff);
+        return;
+    }
+    if (SLUICE_UNLIKELY(t->type == TunnelType::kStt)) {
+        send_stt(ctx, m, *t, coordinates);
         return;
     }
     const Inner inner(m);
@@ -187,12 +223,16 @@ void send_by_tunnel(WorkerCtx& ctx, rte_mbuf* m, uint32_t tunnel, uint64_t coord
     uint8_t* udp = outer + t->l4_ofs;
     const uint32_t udp_len = m->pkt_len - t->l4_ofs;
     patch_udp(*t, udp, hash, udp_len);
-    patch_geneve(*t, udp + kUdpLen, coordinates);
+    if (SLUICE_LIKELY(t->type == TunnelType::kGeneve)) {
+        patch_geneve(*t, udp + kUdpLen, coordinates);
+    } else {
+        patch_vxlan(udp + kUdpLen, coordinates);
+    }
     if (t->csum || t->ip6) {
         patch_udp_checksum(m, *t, outer + t->l3_ofs, udp, udp_len);
     }
     ctx.counters->add(Counter::k_tunnel_tx);
-    transmit(ctx, m, t->port);
+    transmit(ctx, m, take_hop(*t, hash, outer));
 }
 
 }  // namespace sluice
