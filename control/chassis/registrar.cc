@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <set>
 
 #include "lib/base/log.h"
@@ -30,7 +31,33 @@ int64_t wall_ms() {
     return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
 }
 
+sb::StringMap encap_options(const Settings& settings, const std::string& ip) {
+    sb::StringMap options{{"csum", settings.encap_csum}};
+    if (ip == settings.encap_ip_default) {
+        options["is_default"] = "true";
+    }
+    return options;
+}
+
+/// What the words of `options` that are ours say, equal to what they should say.
+bool has_options(const sb::Encap& row, const sb::StringMap& options) {
+    return sb::get(row.options, "csum") == sb::get(options, "csum") &&
+           sb::get(row.options, "is_default") == sb::get(options, "is_default");
+}
+
 }  // namespace
+
+std::vector<std::string> Registrar::encap_types(const Settings& settings) const {
+    constexpr int kMajorWithoutStt = 21;  // OVN 25.09
+    const ovsdb::Schema* schema = client_->schema();
+    std::vector<std::string> types = settings.encap_types;
+    if (schema && std::atoi(schema->version.c_str()) >= kMajorWithoutStt &&
+        std::erase(types, "stt") != 0) {
+        LOG_WARN_RL("the Southbound database of this version knows no stt encaps; set "
+                    "external_ids:sluice-stt=true on the chassis that are to use it");
+    }
+    return types;
+}
 
 void Registrar::reconcile(const Settings& settings, const std::string& datapath_type,
                           const std::string& iface_types, int64_t now_ms) {
@@ -51,13 +78,13 @@ void Registrar::reconcile(const Settings& settings, const std::string& datapath_
 std::vector<Uuid> Registrar::insert_encaps(const Settings& settings,
                                            ovsdb::Transaction* txn) const {
     std::vector<Uuid> encaps;
-    for (const std::string& type : settings.encap_types) {
+    for (const std::string& type : encap_types(settings)) {
         for (const std::string& ip : settings.encap_ips) {
-            encaps.push_back(txn->insert(
-                "Encap", {{"type", Datum(type)},
-                          {"ip", Datum(ip)},
-                          {"chassis_name", Datum(settings.chassis)},
-                          {"options", Datum::string_map({{"csum", settings.encap_csum}})}}));
+            encaps.push_back(
+                txn->insert("Encap", {{"type", Datum(type)},
+                                      {"ip", Datum(ip)},
+                                      {"chassis_name", Datum(settings.chassis)},
+                                      {"options", to_datum(encap_options(settings, ip))}}));
         }
     }
     return encaps;
@@ -122,14 +149,14 @@ void Registrar::insert(const Settings& settings, const sb::StringMap& other_conf
 
 bool Registrar::has_same_encaps(const sb::Chassis& row, const Settings& settings) const {
     std::set<std::pair<std::string, std::string>> wanted;
-    for (const std::string& type : settings.encap_types) {
+    for (const std::string& type : encap_types(settings)) {
         for (const std::string& ip : settings.encap_ips) {
             wanted.emplace(type, ip);
         }
     }
     for (const Uuid& uuid : row.encaps) {
         const sb::Encap* encap = mirror_->encaps.find(uuid);
-        if (!encap || sb::get(encap->options, "csum") != settings.encap_csum ||
+        if (!encap || !has_options(*encap, encap_options(settings, encap->ip)) ||
             wanted.erase({encap->type, encap->ip}) == 0) {
             return false;
         }

@@ -38,6 +38,8 @@ private:
     void update(const sb::Chassis& row, const vswitch::Settings& settings,
                 const sb::StringMap& other_config);
     std::vector<const sb::Chassis*> stale(const vswitch::Settings& settings) const;
+    /// Those that the database knows.
+    std::vector<std::string> encap_types(const vswitch::Settings& settings) const;
     std::vector<Uuid> insert_encaps(const vswitch::Settings& settings,
                                     ovsdb::Transaction* txn) const;
     bool has_same_encaps(const sb::Chassis& row, const vswitch::Settings& settings) const;

@@ -36,6 +36,8 @@ public:
         group.local.erase(std::unique(group.local.begin(), group.local.end()), group.local.end());
         std::sort(group.remote_ports.begin(), group.remote_ports.end());
         group.tunnels.assign(tunnels.begin(), tunnels.end());
+        std::sort(group.ramps.begin(), group.ramps.end());
+        group.ramps.erase(std::unique(group.ramps.begin(), group.ramps.end()), group.ramps.end());
         return group;
     }
 
@@ -47,12 +49,15 @@ private:
         }
     }
 
-    void add_remote(const PortBinding& port, std::set<uint32_t>* tunnels) {
+    void add_remote(const PortBinding& port, Group* group, std::set<uint32_t>* tunnels) {
         const auto reach = [&](const Uuid& chassis, const Uuid& encap) {
-            if (!chassis.is_zero() && chassis != self_) {
-                if (const auto tunnel = view_.tunnels.find(chassis, encap)) {
-                    tunnels->insert(*tunnel);
-                }
+            const sb::Chassis* row =
+                chassis == self_ ? nullptr : view_.mirror.chassis.find(chassis);
+            const auto tunnel = row ? view_.tunnels.find(chassis, encap) : std::nullopt;
+            if (tunnel && sb::get_bool(row->other_config, "is-vtep", false)) {
+                group->ramps.push_back(*tunnel);
+            } else if (tunnel) {
+                tunnels->insert(*tunnel);
             }
         };
         reach(port.chassis, {});
@@ -86,7 +91,7 @@ private:
         if (logical.reach == Reach::kVif || logical.reach == Reach::kPatch) {
             group->local.push_back(port.tunnel_key);
             if (!port.additional_chassis.empty() && !has_localnet_) {
-                add_remote(port, tunnels);  // live in several places at once
+                add_remote(port, group, tunnels);  // live in several places at once
             }
             return;
         }
@@ -95,7 +100,7 @@ private:
             return;
         }
         if (!has_localnet_) {
-            add_remote(port, tunnels);
+            add_remote(port, group, tunnels);
         }
     }
 
@@ -108,6 +113,7 @@ private:
 
 bool equal(const Group& a, const Group& b) {
     return a.key == b.key && a.here == b.here && a.local == b.local && a.tunnels == b.tunnels &&
+           a.ramps == b.ramps &&
            a.remote_ports == b.remote_ports;
 }
 

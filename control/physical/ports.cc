@@ -6,6 +6,7 @@
 
 #include "control/physical/local_datapaths.h"
 #include "control/physical/port_security.h"
+#include "control/physical/special_ports.h"
 #include "control/physical/view.h"
 
 namespace sluice::physical {
@@ -54,9 +55,16 @@ void set_patch(const View& view, const PortBinding& port, LogicalPort* out) {
 /// `localnet`: of the port's datapath.
 void set_remote(const View& view, const PortBinding& port, const PortBinding* localnet,
                 LogicalPort* out) {
-    if (localnet && localnet->uuid != port.uuid && port.type != PortType::kChassisRedirect) {
+    if (localnet && localnet->uuid != port.uuid && port.type != PortType::kChassisRedirect &&
+        port.additional_chassis.empty()) {
         out->reach = Reach::kLocalnet;
         out->via_key = localnet->tunnel_key;
+        return;
+    }
+    if (const auto set = view.sets ? view.sets->find(port) : std::nullopt) {
+        const bool has_any = !view.sets->list()[*set]->tunnels.empty();
+        out->reach = has_any ? Reach::kTunnel : Reach::kNoTunnel;
+        out->tunnel = has_any ? TunnelSet::kTarget | *set : 0;
         return;
     }
     const auto [chassis, encap] = remote_chassis(view, port);
@@ -70,6 +78,7 @@ void set_remote(const View& view, const PortBinding& port, const PortBinding* lo
     const auto tunnel = view.tunnels.find(chassis, encap);
     out->reach = tunnel ? Reach::kTunnel : Reach::kNoTunnel;
     out->tunnel = tunnel.value_or(0);
+    out->is_ramp = port.type == PortType::kVtep;
 }
 
 void set_mirrors(const View& view, const PortBinding& port, LogicalPort* out) {
@@ -115,8 +124,12 @@ bool equal(const LogicalPort& a, const LogicalPort& b) {
     if (a.key != b.key || a.reach != b.reach || a.is_localport != b.is_localport ||
         a.is_localnet != b.is_localnet || a.port != b.port || a.vlan_tci != b.vlan_tci ||
         a.peer_datapath != b.peer_datapath || a.peer_key != b.peer_key || a.tunnel != b.tunnel ||
+        a.is_ramp != b.is_ramp ||
         a.via_key != b.via_key || a.ct_zone != b.ct_zone || a.mirrors_in != b.mirrors_in ||
         a.mirrors_out != b.mirrors_out || has_security != (b.security != nullptr)) {
+        return false;
+    }
+    if ((a.special || b.special) && (!a.special || !b.special || !(*a.special == *b.special))) {
         return false;
     }
     if (!has_security) {
@@ -193,6 +206,12 @@ bool can_enter(const View& view, const PortBinding& port) {
     }
 }
 
+bool can_leave(const View& view, const PortBinding& port) {
+    PortId id = kNoPort;
+    uint16_t tag = 0;
+    return is_local_patch(view, port) || locate(view, port, &id, &tag);
+}
+
 std::shared_ptr<const PortsPart> build_ports(const View& view, const Uuid& datapath) {
     auto part = std::make_shared<PortsPart>();
     std::vector<const PortBinding*> rows;
@@ -208,6 +227,9 @@ std::shared_ptr<const PortsPart> build_ports(const View& view, const Uuid& datap
         LogicalPort& port = part->ports.emplace_back(make_port(view, *row, localnet));
         if (port.reach == Reach::kPatch) {
             part->peers.push_back(port.peer_datapath);
+        }
+        if (auto special = special_port(view, *row, port)) {
+            port.special = &part->special.emplace_back(std::move(*special));
         }
         if (!row->port_security.empty()) {
             std::vector<std::string> errors;

@@ -70,13 +70,23 @@ void read_encap(const Reader& reader, Settings* out) {
             out->problems.push_back(fmt::format("ovn-encap-ip: \"{}\" is not an IP address", text));
         }
     }
+    out->encap_ip_default = reader.get("ovn-encap-ip-default");
+    if (!out->encap_ip_default.empty()) {
+        encap.ip = physical::parse_address(out->encap_ip_default);
+        if (!encap.ip || std::find(encap.ips.begin(), encap.ips.end(), *encap.ip) ==
+                             encap.ips.end()) {
+            out->problems.push_back(fmt::format(
+                "ovn-encap-ip-default: \"{}\" is not in ovn-encap-ip", out->encap_ip_default));
+            encap.ip.reset();
+            out->encap_ip_default.clear();
+        }
+    }
+    encap.is_interconn = reader.get_bool("ovn-is-interconn", false);
+    encap.prefers_stt = reader.get_bool("sluice-stt", false);
     for (const std::string& type : out->encap_types) {
         if (type != "geneve" && type != "stt" && type != "vxlan") {
             out->problems.push_back(
                 fmt::format("ovn-encap-type: \"{}\" is none of geneve, stt, vxlan", type));
-        } else if (type != "geneve") {
-            out->problems.push_back(fmt::format(
-                "ovn-encap-type: {} tunnels are announced but not sent; add geneve", type));
         }
     }
     encap.df = reader.get_bool("ovn-encap-df_default", true);
@@ -151,6 +161,9 @@ void read_other_config(const Reader& reader, Settings* out) {
         {"mac-binding-timestamp", "true"},
         {"ovn-ct-lb-related", "true"},
     };
+    if (out->encap.prefers_stt) {
+        out->other_config["sluice-stt"] = "true";
+    }
 }
 
 }  // namespace

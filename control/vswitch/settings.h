@@ -24,6 +24,7 @@ struct Settings {
     std::string bridge_datapath_type;
     std::vector<std::string> encap_types;
     std::vector<std::string> encap_ips;
+    std::string encap_ip_default;  ///< of encap_ips, or ""
     std::string encap_csum = "true";
     bool monitor_all = false;
     int64_t garp_longest_s = 0;  ///< garp-max-timeout-sec: 0 to fall silent
