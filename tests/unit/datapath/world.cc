@@ -202,7 +202,12 @@ void World::l2_switch(DatapathModel& dp, const std::map<uint32_t, uint64_t>& mac
 
 uint32_t World::tunnel(const Tunnel& t) {
     tunnels.push_back(t);
-    tunnels.back().id = static_cast<uint32_t>(tunnels.size() - 1);
+    Tunnel& tunnel = tunnels.back();
+    tunnel.id = static_cast<uint32_t>(tunnels.size() - 1);
+    if (tunnel.room == 0) {
+        const unsigned overhead = tunnel.header_len - 14u;
+        tunnel.room = tunnel.mtu ? tunnel.mtu - overhead : ~0u;
+    }
     return tunnels.back().id;
 }
 
@@ -222,6 +227,10 @@ SlotMask World::reads_from(const DatapathModel& start) const {
             }
         }
         for (const auto& [key, port] : dp->ports) {
+            if (port.special && port.special->chassis_mac != 0) {
+                m.w[kSlotEthSrc] = 0xffff;
+                m.w[kSlotEthSrc + 1] = ~0u;
+            }
             if (port.reach == Reach::kPatch) {
                 todo.push_back(datapaths[port.peer_datapath].get());
             }
@@ -291,6 +300,9 @@ public:
         for (const auto& [phys, underlay] : world_.underlays) {
             port(phys)->underlay = copy(underlay);
         }
+        for (const auto& [leg, phys] : world_.forwards) {
+            port(leg)->forward_to = phys;
+        }
         for (auto& [phys, entry] : ports_) {
             std::vector<std::pair<uint16_t, const std::vector<const EntryPoint*>*>> lists;
             for (const auto& [where, list] : tagged) {
@@ -303,6 +315,23 @@ public:
             p_->entries.resize(std::max<size_t>(p_->entries.size(), phys + 1u));
             p_->entries[phys] = entry;
         }
+    }
+
+    template <typename F>
+    void ramps(F&& reads) {
+        std::map<uint32_t, std::vector<RampEntry>> lists;
+        for (const RampModel& ramp : world_.ramps) {
+            auto* point = keep(std::make_shared<EntryPoint>(ramp.entry));
+            ClassReads every;
+            every.fill(reads(*world_.datapaths[point->datapath]));
+            point->masks = copy(key_masks_of(every));
+            lists[ramp.vni].push_back({ramp.remote, point});
+        }
+        std::vector<std::pair<uint32_t, const std::vector<RampEntry>*>> items;
+        for (const auto& [vni, list] : lists) {
+            items.emplace_back(vni, copy(list));
+        }
+        p_->ramps = FlatMap<uint32_t, const std::vector<RampEntry>*>(items);
     }
 
 private:
@@ -353,7 +382,10 @@ std::unique_ptr<const Pipeline> World::build() {
     p->tunnel_masks = builder.copy(key_masks_of(every));
     for (const Tunnel& tunnel : tunnels) {
         p->tunnels.push_back(builder.copy(tunnel));
+        p->tunnel_room = std::min(p->tunnel_room, tunnel.room);
     }
+    p->tunnels_from = FlatMap<uint64_t, uint32_t>(tunnels_from);
+    builder.ramps([&](const DatapathModel& dp) { return reads_from(dp); });
     builder.entries([&](const DatapathModel& dp) { return reads_from(dp); });
     return p;
 }

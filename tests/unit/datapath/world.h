@@ -70,6 +70,12 @@ struct EntryModel {
     int vid = -1;  ///< -1: untagged list
 };
 
+struct RampModel {
+    uint32_t vni = 0;
+    Ip6 remote{};
+    EntryPoint entry{};
+};
+
 class World {
 public:
     /// A datapath of this tunnel key; its index counts up. Both pipelines start empty (no_match).
@@ -88,7 +94,10 @@ public:
     std::vector<std::unique_ptr<DatapathModel>> datapaths;
     std::vector<std::unique_ptr<EntryModel>> entries;
     std::map<PortId, Underlay> underlays;
+    std::map<PortId, PortId> forwards;  ///< the kernel's legs and their ports
     std::vector<Tunnel> tunnels;
+    std::vector<std::pair<uint64_t, uint32_t>> tunnels_from;
+    std::vector<RampModel> ramps;
     std::vector<uint32_t> pkt_lens;
     std::vector<std::shared_ptr<const MeterSpec>> meters;
     std::vector<std::shared_ptr<const MirrorSink>> mirrors;
