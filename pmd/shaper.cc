@@ -30,7 +30,8 @@ uint64_t time_of(uint64_t bits, uint64_t rate) {
 
 }  // namespace
 
-Shaper::Shaper(std::vector<TxQueue> inner, std::vector<PortQueue> queues, uint64_t (*now_ns)())
+Shaper::Shaper(const std::vector<TxQueue>& inner, std::vector<PortQueue> queues,
+               uint64_t (*now_ns)())
     : settings_(std::move(queues)),
       now_ns_(now_ns ? now_ns : wall_ns),
       rates_(std::make_unique<Rate[]>(settings_.size())) {

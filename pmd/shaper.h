@@ -29,7 +29,7 @@ public:
     static constexpr unsigned kWaiting = 512;  ///< packets of one queue that wait with one worker
 
     /// `inner`: the device's queues, by worker. `now_ns` is the clock, for tests.
-    Shaper(std::vector<TxQueue> inner, std::vector<PortQueue> queues,
+    Shaper(const std::vector<TxQueue>& inner, std::vector<PortQueue> queues,
            uint64_t (*now_ns)() = nullptr);
     ~Shaper();
     Shaper(const Shaper&) = delete;
