@@ -85,7 +85,8 @@ uint16_t pseudo_sum(const uint8_t* l3, bool ip6, uint8_t proto, uint32_t l4_len)
 
 bool offload_super(rte_mbuf* m, const Port& port) {
     SuperLayout at;
-    if (!port.has(kPortTxTso | kPortTxMultiSeg) || m->nb_segs > kMaxPieces || !read_super(m, &at)) {
+    if (!port.has(kPortTxTso | kPortTxMultiSeg) || m->nb_segs > kMaxPieces || !read_super(m, &at) ||
+        at.end != m->pkt_len) {
         return false;
     }
     uint8_t* data = rte_pktmbuf_mtod(m, uint8_t*);

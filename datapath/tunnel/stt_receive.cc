@@ -9,6 +9,7 @@
 #include "datapath/super_frame.h"
 #include "datapath/trace.h"
 #include "datapath/tunnel/geneve.h"
+#include "datapath/tunnel/liveness.h"
 #include "datapath/tunnel/stt.h"
 #include "datapath/tunnel/stt_header.h"
 #include "datapath/tunnel/stt_reassembly.h"
@@ -172,10 +173,7 @@ Drop merge_ecn(rte_mbuf* m, PacketKey* key, uint8_t outer) {
 }
 
 /// From a whole STT frame to the inner frame, parsed.
-Drop unwrap(rte_mbuf* m, uint8_t ecn, uint64_t* context) {
-    uint8_t copy[kSttFrameLen];
-    const auto* at = static_cast<const uint8_t*>(rte_pktmbuf_read(m, 0, kSttFrameLen, copy));
-    const SttHeader stt = read_stt_header(at);
+Drop unwrap(rte_mbuf* m, const SttHeader& stt, uint8_t ecn) {
     if (stt.version != 0) {
         return Drop::k_stt_version;
     }
@@ -200,23 +198,30 @@ Drop unwrap(rte_mbuf* m, uint8_t ecn, uint64_t* context) {
     } else if (stt.flags & SttHeader::kVerified) {
         m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
     }
-    *context = stt.context;
     return merge_ecn(m, &key, ecn);
 }
 
-/// The whole frame is here: from it to an item.
+/// The whole frame is here: from it to an item, without a packet if that was taken over.
 Drop deliver(WorkerCtx& ctx, rte_mbuf* m, uint8_t ecn, Item* item) {
-    uint64_t context = 0;
-    const Drop reason = unwrap(m, ecn, &context);
-    if (reason != Drop::k_none) {
-        return reason;
-    }
-    const auto key_of = [context](unsigned shift, uint32_t mask) {
-        return static_cast<uint32_t>(context >> shift) & mask;
+    uint8_t copy[kSttFrameLen];
+    const auto* at = static_cast<const uint8_t*>(rte_pktmbuf_read(m, 0, kSttFrameLen, copy));
+    const SttHeader stt = read_stt_header(at);
+    const auto key_of = [&stt](unsigned shift, uint32_t mask) {
+        return static_cast<uint32_t>(stt.context >> shift) & mask;
     };
     const uint32_t datapath_key = key_of(0, 0xffffff);
     const uint32_t inport = key_of(40, 0x7fff);
     const uint32_t outport = key_of(24, 0xffff);
+    const OuterEnds ends =
+        datapath_key == 0 ? outer_ends_of(meta_of(m).key, TunnelType::kStt) : OuterEnds{};
+    const Drop reason = unwrap(m, stt, ecn);
+    if (reason != Drop::k_none) {
+        return reason;
+    }
+    if (SLUICE_UNLIKELY(datapath_key == 0)) {
+        item->m = nullptr;
+        return take_tunnel_bfd(ctx, m, ends) ? Drop::k_none : Drop::k_unknown_datapath;
+    }
     const Pipeline& pipeline = *ctx.pipeline;
     const Datapath* const* datapath = pipeline.by_key.find(datapath_key);
     if (!datapath) {
@@ -227,7 +232,6 @@ Drop deliver(WorkerCtx& ctx, rte_mbuf* m, uint8_t ecn, Item* item) {
     item->m = m;
     item->start = {WalkStart::Kind::kOutputLocal, *datapath, inport, outport, flag::kTunnelRx};
     item->mask = mask_for(*pipeline.tunnel_masks, key);
-    ctx.counters->add(Counter::k_tunnel_rx);
     if (SLUICE_UNLIKELY(ctx.trace != nullptr)) {
         TraceRecord record{.kind = TraceRecord::Kind::kDecap};
         record.datapath = datapath_key;
@@ -280,7 +284,11 @@ UnderlayVerdict receive_stt(WorkerCtx& ctx, rte_mbuf* m, const Underlay&, Item* 
         return UnderlayVerdict::kDropped;
     }
     reason = deliver(ctx, m, ecn, item);
-    return reason == Drop::k_none ? UnderlayVerdict::kTunnel : refuse(ctx, m, reason);
+    if (SLUICE_UNLIKELY(reason != Drop::k_none)) {
+        return refuse(ctx, m, reason);
+    }
+    ctx.counters->add(Counter::k_tunnel_rx);
+    return item->m ? UnderlayVerdict::kTunnel : UnderlayVerdict::kDropped;
 }
 
 }  // namespace sluice

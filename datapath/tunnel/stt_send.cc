@@ -171,7 +171,7 @@ void send_stt(WorkerCtx& ctx, rte_mbuf* m, const Tunnel& t, uint64_t coordinates
     } else {
         make_super(m, static_cast<uint16_t>(t.mtu - (t.l4_ofs - t.l3_ofs) - kSttSegmentLen));
     }
-    transmit(ctx, m, t.port);
+    transmit(ctx, m, take_hop(t, hash, outer));
 }
 
 }  // namespace sluice
