@@ -153,6 +153,7 @@ Result<void> AfPacketPort::open_rx(const OpenContext& context, unsigned n_frames
     rx->ring = static_cast<uint8_t*>(ring);
     rx->large.resize(sizeof(VnetHeader) + kMaxGsoFrame);
     rx->pool = context.pool;
+    rx->frame.keep_super_frames(context.super_frames);
     if (!bind_to(rx->fd, netdev_->index(), ETH_P_ALL) ||
         !set_option(rx->fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, promiscuous)) {
         return socket_error(context.spec, "receiving");

@@ -34,6 +34,7 @@ struct OpenContext {
     rte_mempool* pool;        ///< where received packets come from
     unsigned pool_data_room;  ///< bytes of one mbuf behind its headroom
     uint16_t mtu;             ///< the mtu= argument, or 0: the device's own
+    bool super_frames;        ///< the owner takes TCP uncut (lib/program/ports.h, BurstFn)
 };
 
 /// An open port. One per PortId.

@@ -25,6 +25,7 @@ class DummyPort;
 struct PortsSettings {
     unsigned n_workers = 1;
     PoolSettings pool;
+    bool super_frames = false;  ///< TCP that a Linux peer left uncut is handed up as it is
 };
 
 class Ports final : public PortControl {

@@ -331,6 +331,9 @@ RxStep RxFrame::next_segment(rte_mempool* pool, rte_mbuf** packet) {
             return RxStep::kMalformed;
         }
         is_parsed_ = true;
+        if (keeps_super_ && is_super()) {
+            return next_super(pool, packet);
+        }
     }
     const size_t n = std::min<size_t>(hints_.vnet.gso_size, length_ - offset_);
     const bool last = offset_ + n == length_;
@@ -345,6 +348,34 @@ RxStep RxFrame::next_segment(rte_mempool* pool, rte_mbuf** packet) {
     offset_ += n;
     ++index_;
     active_ = !last;
+    return RxStep::kPacket;
+}
+
+/// A TCP packet that says its own length, of more than one segment, and that any device can cut:
+/// not in a tunnel, no congestion window reduced.
+bool RxFrame::is_super() const {
+    const uint8_t* h = headers_.data();
+    const Layer& layer = layers_[0];
+    const size_t shift = hints_.has_tag ? kTag : 0;
+    const size_t l3_length = layer.is_ip6 ? load16(h + layer.l3 + 4) + sizeof(rte_ipv6_hdr)
+                                          : load16(h + layer.l3 + 2);
+    return (hints_.vnet.gso_type == kVnetGsoTcp4 || hints_.vnet.gso_type == kVnetGsoTcp6) &&
+           n_layers_ == 1 && (h[layer.l4 + 13] & kTcpCwr) == 0 &&
+           l3_length + layer.l3 == length_ + shift && length_ - offset_ > hints_.vnet.gso_size;
+}
+
+RxStep RxFrame::next_super(rte_mempool* pool, rte_mbuf** packet) {
+    active_ = false;
+    ChainWriter writer(pool);
+    if (!writer.write(headers_.data(), headers_length_) ||
+        !writer.write(frame_ + offset_, length_ - offset_)) {
+        return RxStep::kNoBuffer;
+    }
+    rte_mbuf* m = writer.head();
+    m->ol_flags |=
+        RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_RX_L4_CKSUM_GOOD | RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+    m->tso_segsz = hints_.vnet.gso_size;
+    *packet = m;
     return RxStep::kPacket;
 }
 

@@ -12,6 +12,9 @@
 // needs no queue of segments. In the other direction make_vnet_tx() says in a virtio_net_hdr what
 // an mbuf's ol_flags ask for.
 //
+// Where the ports' owner takes super-frames (datapath/super_frame.h), plain TCP is not cut: it comes
+// as one mbuf chain that says so.
+//
 // What is cut: TCP over IPv4 and IPv6, UDP (USO), also inside Geneve or VXLAN when the kernel at
 // the far end encapsulated before cutting. What it cannot cut is dropped and counted as an error.
 // Threads: one worker per object; no allocation besides mbufs.
@@ -70,6 +73,8 @@ class RxFrame {
 public:
     /// The bytes must stay for as long as active().
     void start(const uint8_t* frame, size_t length, const RxHints& hints);
+    /// From the next frame on: plain TCP comes uncut.
+    void keep_super_frames(bool keep) { keeps_super_ = keep; }
     RxStep next(rte_mempool* pool, rte_mbuf** packet);
     /// Whether there is more to come.
     bool active() const { return active_; }
@@ -83,6 +88,8 @@ private:
     };
     RxStep next_whole(rte_mempool* pool, rte_mbuf** packet);
     RxStep next_segment(rte_mempool* pool, rte_mbuf** packet);
+    RxStep next_super(rte_mempool* pool, rte_mbuf** packet);
+    bool is_super() const;
     bool parse_layers();
     bool read_layer(size_t ether, size_t end, Layer* layer, uint8_t* protocol) const;
     bool enter_tunnel(size_t end, Layer* outer, size_t* ether) const;
@@ -94,6 +101,7 @@ private:
     bool active_ = false;
     bool is_gso_ = false;
     bool is_parsed_ = false;
+    bool keeps_super_ = false;
     // Of a frame being cut: the headers with the tag put back, and how far we are.
     std::array<uint8_t, kMaxGsoHeaders + 4> headers_;
     size_t headers_length_ = 0;  // with the tag

@@ -29,6 +29,7 @@ Host::Host(const HostConfig& config) : config_(config), pipeline_(rcu_), port_ta
     pmd::PortsSettings settings;
     settings.n_workers = config.workers;
     settings.pool.n_mbufs = config.mbufs;
+    settings.super_frames = true;
     ports_ = std::make_unique<pmd::Ports>(settings);
 }
 

@@ -277,3 +277,60 @@ TEST_CASE("hints that contradict the bytes lose the frame and nothing else", "[v
         cut(frame, gso(pmd::kVnetGsoTcp4, 34, 66, 50, 16));
     }
 }
+
+TEST_CASE("plain TCP comes uncut where it is wanted", "[vnet]") {
+    const bool is_v6 = GENERATE(false, true);
+    const bool is_tagged = GENERATE(false, true);
+    const Bytes data = payload(20000);
+    Bytes frame = is_v6 ? kEther6 : kEther4;
+    append(frame, is_v6 ? ip6(6, kTcp.size() + data.size()) : ip4(6, kTcp.size() + data.size()));
+    append(frame, kTcp);
+    append(frame, data);
+    const size_t l4 = is_v6 ? 54 : 34;
+    RxHints hints = gso(is_v6 ? pmd::kVnetGsoTcp6 : pmd::kVnetGsoTcp4, l4, l4 + 32, 1400, 16);
+    hints.has_tag = is_tagged;
+    hints.tpid = 0x8100;
+    hints.tci = 0x2064;
+    auto ports = make_ports();
+    const PortId id = add(*ports, "d=dummy");
+    const auto table = ports->snapshot();
+    RxFrame rx;
+    rx.keep_super_frames(true);
+    const auto next = [&] {
+        rte_mbuf* m = nullptr;
+        REQUIRE(rx.next((*table)[id].pool, &m) == RxStep::kPacket);
+        return m;
+    };
+    frame[l4 + 13] &= 0x7f;  // CWR
+    rx.start(frame.data(), frame.size(), hints);
+    rte_mbuf* m = next();
+    CHECK(!rx.active());
+    CHECK((m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) != 0);
+    CHECK((m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_GOOD) != 0);
+    CHECK(m->tso_segsz == 1400);
+    Bytes want = frame;
+    if (is_tagged) {
+        const Bytes tag = {0x81, 0x00, 0x20, 0x64};
+        want.insert(want.begin() + 12, tag.begin(), tag.end());
+    }
+    CHECK(to_bytes(m) == want);
+    rte_pktmbuf_free(m);
+    // What a device without knowledge of ECN would cut wrongly, and what says another length.
+    const auto cut_as_ever = [&](const Bytes& other, const RxHints& with) {
+        rx.start(other.data(), other.size(), with);
+        m = next();
+        CHECK(rx.active());
+        CHECK((m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) == 0);
+        rte_pktmbuf_free(m);
+    };
+    RxHints ecn = hints;
+    ecn.vnet.gso_type |= pmd::kVnetGsoEcn;
+    cut_as_ever(frame, ecn);
+    Bytes cwr = frame;
+    cwr[l4 + 13] |= 0x80;
+    cut_as_ever(cwr, hints);
+    Bytes longer = frame;
+    longer.push_back(0);
+    cut_as_ever(longer, hints);
+    CHECK(mbufs_in_use(*ports) == 0);
+}
