@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "datapath/super_frame.h"
 #include "datapath/trace.h"
 #include "datapath/worker_ctx.h"
 #include "lib/program/packet_meta.h"
@@ -84,9 +85,14 @@ unsigned take_injected(WorkerCtx& ctx) {
     return n;
 }
 
+void discard_segment(void* owner, rte_mbuf* m, Drop reason) {
+    static_cast<WorkerCtx*>(owner)->drop_packet(m, reason);
+}
+
 /// A little at a time, so that no burst waits for it.
 void sweep_connections(WorkerCtx& ctx) {
     constexpr unsigned kBudget = 16;
+    ctx.stt->expire(ctx.now_ms, kBudget);
     if (Conntrack* const table = ctx.config.conntrack) {
         table->sweep(ctx.config.id, ctx.now_ms, kBudget);
         table->fragments(ctx.config.id).expire(ctx.now_ms, kBudget);
@@ -135,6 +141,13 @@ void WorkerCtx::punt(rte_mbuf* m, PuntReason reason, PortId port) {
 }
 
 void WorkerCtx::hand_up(rte_mbuf* m) {
+    if (SLUICE_UNLIKELY(is_super(m))) {
+        SuperCutter cutter(*this, m);
+        while (rte_mbuf* piece = cutter.next()) {
+            hand_up(piece);
+        }
+        return;
+    }
     if (config.mailbox && config.mailbox->punt(m)) {
         counters->add(Counter::k_punts);
     } else {
@@ -150,6 +163,9 @@ Result<std::unique_ptr<Worker>> Worker::create(const WorkerConfig& config) {
     for (uint64_t& key : ctx->hash_keys) {
         key = split_mix(&state) | 1;
     }
+    ctx->next_stt_frame = static_cast<uint32_t>(split_mix(&state));
+    ctx->stt = std::make_unique<SttReassembly>(SttLimits{}, split_mix(&state), discard_segment,
+                                               ctx.get());
     if (!config.memories) {
         ctx->own_memories = std::make_unique<SharedMemories>(config.hash_seed);
     }
@@ -162,12 +178,16 @@ Result<std::unique_ptr<Worker>> Worker::create(const WorkerConfig& config) {
         return Error{"no memory for a flow cache of " + std::to_string(config.cache_entries) +
                      " entries: choose a smaller one"};
     }
+    if (config.conntrack && ctx->cache.enabled() && !ctx->shortcuts.init()) {
+        return Error{"no memory for shortcuts"};
+    }
     return std::unique_ptr<Worker>(new Worker(std::move(ctx)));
 }
 
 Worker::Worker(std::unique_ptr<WorkerCtx> ctx) : ctx_(std::move(ctx)) {}
 
 Worker::~Worker() {
+    ctx_->shortcuts.clear(&ctx_->cache.programs(), ctx_->counters);
     ctx_->cache.clear(ctx_->counters);
 }
 
