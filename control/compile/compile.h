@@ -33,9 +33,9 @@ namespace sluice::compile {
 /// Flag bits that may be set when a packet enters a pipeline (EntryPoint::flags, tunnels, injected
 /// packets); all others are known to be 0 there. Besides the named ones OVN's LOCAL_ONLY,
 /// NESTED_CONTAINER, LOCALPORT and OVERRIDE_LOCAL_ONLY.
-inline constexpr uint32_t kEntryFlags = flag::kLoopback | 1u << 4 | 1u << 5 | 1u << 10 |
-                                        flag::kFromLocalnet | flag::kTunnelRx | 1u << 18 |
-                                        flag::kFromCtrl;
+inline constexpr uint32_t kEntryFlags = flag::kLoopback | flag::kFromRamp | 1u << 4 | 1u << 5 |
+                                        1u << 10 | flag::kFromLocalnet | flag::kTunnelRx |
+                                        1u << 18 | flag::kFromCtrl;
 
 struct ParsedFlow;  // compile_parse.h
 
@@ -80,6 +80,9 @@ public:
     /// Whether a packet can enter this datapath's ingress with this inport key here. Flows for
     /// other inports are dead on this chassis.
     virtual bool inport_possible(uint32_t key) const = 0;
+    /// Whether the egress pipeline is ever run for this outport here. It is not for ports of other
+    /// chassis: their packets leave before it.
+    virtual bool outport_possible(uint32_t) const { return true; }
     /// Whether any port of the datapath has port security. When none has, the checks are known
     /// to pass and what they look at stays out of the cache key.
     virtual bool port_security_in_use() const { return true; }
