@@ -166,6 +166,9 @@ const LogicalPort* port_of(const WorkerCtx& ctx, const PacketKey& key) {
 }  // namespace
 
 void tell_too_big(WorkerCtx& ctx, rte_mbuf* m, const ProgramView& program) {
+    if (ctx.has_told) {
+        return;  // a walk whose program did not fit the buffer goes on
+    }
     const PacketKey& key = meta_of(m).key;
     const uint32_t room = room_for(*ctx.pipeline, program, wire_length(m, key));
     const LogicalPort* port = room != 0 && may_be_answered(key) ? port_of(ctx, key) : nullptr;
