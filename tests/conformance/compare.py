@@ -89,8 +89,14 @@ def _is_igmp_query(data):
 
 
 def _is_bfd(data):
+    """BFD, as it is or in a Geneve tunnel."""
     kind, at = _ether_ip(data)
-    return kind == 0x0800 and data[at + 9] == 17 and data[at + 22:at + 24] == b'\x0e\xc8'
+    if kind != 0x0800 or data[at + 9] != 17:
+        return False
+    port, payload = data[at + 22:at + 24], at + 28
+    if port == b'\x17\xc1':
+        return _is_bfd(data[payload + 8 + (data[payload] & 63) * 4:])
+    return port == b'\x0e\xc8'
 
 
 KINDS = {
