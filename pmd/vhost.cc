@@ -163,6 +163,7 @@ void VhostPort::make_queues(const OpenContext& context, unsigned n_queues) {
             rx->pairs |= uint64_t{1} << pair;
         }
         rx->pool = context.pool;
+        rx->keeps_super = context.super_frames;
         rx->bytes.resize(kMaxGsoFrame);
         rx_queues_.push_back({vhost_rx_burst, rx.get()});
     }

@@ -12,10 +12,10 @@
 //
 // Offloads. Checksum and TSO are negotiated both ways; UFO is not (no driver of today's guests
 // needs it). From the guest: partial checksums are finished here, and TCP that the guest left
-// uncut is cut here (pmd/vnet.h). To the guest: what it negotiated goes as it is, the
-// rest is finished here. Guest memory is hostile: librte_vhost copies each frame before anything
-// looks at it, and nothing here believes an offset that the guest wrote; headers are read
-// from the copy.
+// uncut is handed up whole where the ports' owner takes it, else cut here (pmd/vnet.h). To the
+// guest: what it negotiated goes as it is, the rest is finished here. Guest memory is hostile:
+// librte_vhost copies each frame before anything looks at it, and nothing here believes an offset
+// that the guest wrote; headers are read from the copy.
 //
 // Queues. A guest may enable any number of queue pairs. They are spread over the port's `queues`
 // receive queues; worker w sends to enabled pair w modulo their number. The guest is told not to
@@ -57,8 +57,9 @@ struct VhostLink {
 struct VhostRx {
     std::atomic<uint32_t> busy{0};
     const VhostLink* link = nullptr;
-    uint64_t pairs = 0;      // bit p: pair p is ours
-    unsigned next_pair = 0;  // where the next turn begins
+    uint64_t pairs = 0;        // bit p: pair p is ours
+    unsigned next_pair = 0;    // where the next turn begins
+    bool keeps_super = false;  // TCP goes up uncut
     rte_mempool* pool = nullptr;
     std::array<rte_mbuf*, kMaxPortBurst> waiting;  // taken from the guest, not handed up yet
     uint16_t n_waiting = 0;

@@ -35,6 +35,7 @@ private:
 /// Where the transport header of a frame is, by its own bytes.
 struct L4 {
     size_t at = 0;
+    size_t l3_len = 0;
     size_t end = 0;  ///< of the headers
     bool is_tcp = false;
     bool is_ip6 = false;
@@ -46,6 +47,7 @@ bool find_l4(const rte_mbuf* m, L4* l4) {
         rte_net_get_ptype(m, &lens, RTE_PTYPE_L2_MASK | RTE_PTYPE_L3_MASK | RTE_PTYPE_L4_MASK);
     const uint32_t protocol = type & RTE_PTYPE_L4_MASK;
     l4->at = size_t{lens.l2_len} + lens.l3_len;
+    l4->l3_len = lens.l3_len;
     l4->end = l4->at + lens.l4_len;
     l4->is_tcp = protocol == RTE_PTYPE_L4_TCP;
     l4->is_ip6 = RTE_ETH_IS_IPV6_HDR(type);
@@ -73,10 +75,27 @@ bool complete_checksum(rte_mbuf* m) {
     return true;
 }
 
+/// Whether a frame is TCP with something to cut, of a size that can be.
+bool is_cuttable(const rte_mbuf* m, uint16_t segment, L4* l4) {
+    return m->pkt_len <= kMaxGsoFrame && segment != 0 && find_l4(m, l4) && l4->is_tcp;
+}
+
+/// Whether it may go up whole: it says its own length, has more than one segment, and any device
+/// can cut it (no congestion window reduced). What the guest says is not believed.
+bool is_super(const rte_mbuf* m, uint16_t segment, const L4& l4) {
+    const auto* l3 = rte_pktmbuf_mtod_offset(m, const uint8_t*, l4.at - l4.l3_len);
+    const uint8_t* length = l3 + (l4.is_ip6 ? 4 : 2);
+    const size_t l3_length =
+        (size_t{length[0]} << 8 | length[1]) + (l4.is_ip6 ? sizeof(rte_ipv6_hdr) : size_t{0});
+    constexpr uint8_t kCwr = 0x80;
+    return l3_length + l4.at - l4.l3_len == m->pkt_len && m->pkt_len > l4.end + segment &&
+           (l3[l4.l3_len + 13] & kCwr) == 0;
+}
+
 /// The frame's bytes, to be cut from there. False: not one that can be cut.
 bool start_cutting(const rte_mbuf* m, uint16_t segment, uint8_t* bytes, RxFrame* frame) {
     L4 l4;
-    if (m->pkt_len > kMaxGsoFrame || segment == 0 || !find_l4(m, &l4) || !l4.is_tcp) {
+    if (!is_cuttable(m, segment, &l4)) {
         return false;
     }
     RxHints hints;
@@ -123,6 +142,12 @@ rte_mbuf* finish(VhostRx& rx, rte_mbuf* m) {
     m->ol_flags = 0;
     m->tx_offload = 0;
     if (flags & RTE_MBUF_F_RX_LRO) {
+        L4 l4;
+        if (rx.keeps_super && is_cuttable(m, segment, &l4) && is_super(m, segment, l4)) {
+            m->ol_flags = RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+            m->tso_segsz = segment;
+            return m;
+        }
         if (!start_cutting(m, segment, rx.bytes.data(), &rx.frame)) {
             QueueCounters::bump(rx.counters.errors, 1);
         }
