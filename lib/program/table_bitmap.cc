@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <map>
 #include <unordered_map>
@@ -44,21 +45,36 @@ private:
     std::unordered_multimap<uint64_t, uint32_t> by_hash_;
 };
 
+/// Bits of some rows, block by block.
+using RowBits = std::vector<std::pair<uint32_t, Block>>;
+
 /// Rows that are still in, as one class after the other is visited.
 class ClassMaker {
 public:
     ClassMaker(size_t n_rows, uint32_t n_blocks, BlockPool* pool, DimensionPlan* out)
-        : blocks_(n_blocks), ids_(n_blocks), stale_(n_blocks, true), pool_(pool), out_(out) {
-        for (size_t row = 0; row < n_rows; ++row) {
-            set(static_cast<uint32_t>(row), true);
+        : n_rows_(n_rows),
+          blocks_(n_blocks),
+          ids_(n_blocks),
+          stale_(n_blocks, true),
+          pool_(pool),
+          out_(out) {}
+
+    void put_all_in() {
+        for (size_t b = 0; b < blocks_.size(); ++b) {
+            const size_t left = n_rows_ - b * kBlockRows;
+            for (size_t w = 0; w < kBlockRows / 64; ++w) {
+                const size_t bits = left > w * 64 ? std::min<size_t>(left - w * 64, 64) : 0;
+                blocks_[b].bits[w] = bits == 64 ? ~uint64_t{0} : (uint64_t{1} << bits) - 1;
+            }
+            stale_[b] = true;
         }
     }
-    void set(uint32_t row, bool in) {
-        Block& block = blocks_[row / kBlockRows];
-        const uint64_t bit = uint64_t{1} << row % 64;
-        uint64_t& word = block.bits[row % kBlockRows / 64];
-        word = in ? word | bit : word & ~bit;
-        stale_[row / kBlockRows] = true;
+    void take_out(const RowBits& rows) {
+        change(rows, [](uint64_t word, uint64_t bits) { return word & ~bits; });
+    }
+    /// Those that are in go out, and the other way round.
+    void turn_over(const RowBits& rows) {
+        change(rows, [](uint64_t word, uint64_t bits) { return word ^ bits; });
     }
     uint32_t current_class() {
         for (size_t b = 0; b < blocks_.size(); ++b) {
@@ -75,6 +91,17 @@ public:
     }
 
 private:
+    template <typename F>
+    void change(const RowBits& rows, F&& f) {
+        for (const auto& [block, bits] : rows) {
+            for (unsigned w = 0; w < kBlockRows / 64; ++w) {
+                blocks_[block].bits[w] = f(blocks_[block].bits[w], bits.bits[w]);
+            }
+            stale_[block] = true;
+        }
+    }
+
+    size_t n_rows_;
     std::vector<Block> blocks_;
     std::vector<uint32_t> ids_;
     std::vector<bool> stale_;
@@ -95,55 +122,153 @@ bool contains(const std::vector<ValueRange>& ranges, U128 v) {
     return at != ranges.begin() && v <= std::prev(at)->hi;
 }
 
-/// Every value of a small window is tried on every row.
+/// Which sets a value is in, as a number: each set that it is in turns its own over.
+using Membership = std::array<uint64_t, 2>;
+struct MembershipHash {
+    size_t operator()(const Membership& m) const { return m[0]; }
+};
+
+Membership number_of(uint64_t n) {
+    Membership out;
+    for (uint64_t& word : out) {
+        n += 0x9e3779b97f4a7c15ull;
+        uint64_t z = n;
+        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+        z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+        n = word = z ^ z >> 31;
+    }
+    return out;
+}
+
+/// The rows that have the very same condition.
+struct SharedCond {
+    const std::vector<ValueRange>* ranges;
+    Slice slice;
+    Membership number;
+    RowBits rows;
+};
+
+std::vector<SharedCond> share(const std::vector<RowCond>& conds) {
+    std::vector<SharedCond> out;
+    std::unordered_multimap<const void*, size_t> known;
+    for (const RowCond& c : conds) {
+        auto [at, end] = known.equal_range(c.ranges);
+        while (at != end && !(out[at->second].slice == c.slice)) {
+            ++at;
+        }
+        if (at == end) {
+            at = known.emplace(c.ranges, out.size());
+            out.push_back({c.ranges, c.slice, number_of(out.size()), {}});
+        }
+        RowBits& rows = out[at->second].rows;
+        if (rows.empty() || rows.back().first != c.row / kBlockRows) {
+            rows.emplace_back(c.row / kBlockRows, Block{});
+        }
+        rows.back().second.bits[c.row % kBlockRows / 64] |= uint64_t{1} << c.row % 64;
+    }
+    return out;
+}
+
+/// Every value of a small window is tried on every condition.
 void plan_window(const std::vector<RowCond>& conds, ClassMaker* maker, DimensionPlan* out) {
     const Slice window = out->slice;
     out->kind = Dimension::kIndex;
     out->n_index = (1u << window.bits) - 1;
+    const std::vector<SharedCond> shared = share(conds);
+    std::unordered_map<Membership, uint32_t, MembershipHash> class_of;
+    std::vector<const SharedCond*> missed;
     for (uint32_t v = 0; v <= out->n_index; ++v) {
-        for (const RowCond& c : conds) {
-            maker->set(c.row, true);
-        }
-        for (const RowCond& c : conds) {
+        Membership state{};
+        missed.clear();
+        for (const SharedCond& c : shared) {
             const uint32_t part = v >> (c.slice.shift - window.shift) & ((1u << c.slice.bits) - 1);
-            if (!contains(*c.ranges, part)) {
-                maker->set(c.row, false);
+            if (contains(*c.ranges, part)) {
+                state[0] ^= c.number[0];
+                state[1] ^= c.number[1];
+            } else {
+                missed.push_back(&c);
             }
         }
-        out->classes.push_back(maker->current_class());
+        const auto [at, is_new] = class_of.try_emplace(state, 0);
+        if (is_new) {
+            maker->put_all_in();
+            for (const SharedCond* c : missed) {
+                maker->take_out(c->rows);
+            }
+            at->second = maker->current_class();
+        }
+        out->classes.push_back(at->second);
     }
 }
 
-/// Boundary by boundary; rows with the same set flip together.
-void plan_ranges(const std::vector<RowCond>& conds, ClassMaker* maker, DimensionPlan* out) {
-    std::map<const std::vector<ValueRange>*, std::vector<uint32_t>> rows_of;
-    for (const RowCond& c : conds) {
-        rows_of[c.ranges].push_back(c.row);
-        maker->set(c.row, false);
-    }
-    struct Flip {
-        U128 at;
-        const std::vector<uint32_t>* rows;
-        bool in;
-    };
-    std::vector<Flip> flips;
-    for (const auto& [ranges, rows] : rows_of) {
-        const std::vector<U128> bounds = bounds_of(*ranges, out->slice.bits);
-        for (size_t i = 0; i < bounds.size(); ++i) {
-            flips.push_back({bounds[i], &rows, i % 2 == 0});
+/// Follows a value upwards. A row is in when its condition holds; each row has one of them.
+class RangeSweep {
+public:
+    RangeSweep(const std::vector<SharedCond>& conds, ClassMaker* maker)
+        : conds_(conds), maker_(*maker), is_turned_(conds.size()) {
+        maker_.put_all_in();
+        for (const SharedCond& c : conds) {
+            maker_.take_out(c.rows);
         }
     }
-    std::sort(flips.begin(), flips.end(), [](const Flip& a, const Flip& b) { return a.at < b.at; });
-    std::vector<uint32_t> classes{maker->current_class()};
+    void turn(uint32_t cond) {
+        state_[0] ^= conds_[cond].number[0];
+        state_[1] ^= conds_[cond].number[1];
+        if (!is_turned_[cond]) {
+            turned_.push_back(cond);
+        }
+        is_turned_[cond] = !is_turned_[cond];
+    }
+    uint32_t current_class() {
+        const auto [at, is_new] = class_of_.try_emplace(state_, 0);
+        if (is_new) {
+            for (const uint32_t cond : turned_) {
+                if (is_turned_[cond]) {
+                    maker_.turn_over(conds_[cond].rows);
+                    is_turned_[cond] = false;
+                }
+            }
+            turned_.clear();
+            at->second = maker_.current_class();
+        }
+        return at->second;
+    }
+
+private:
+    const std::vector<SharedCond>& conds_;
+    ClassMaker& maker_;
+    Membership state_{};
+    std::unordered_map<Membership, uint32_t, MembershipHash> class_of_;
+    std::vector<uint32_t> turned_;  ///< the maker has not heard of; some are back as they were
+    std::vector<bool> is_turned_;
+};
+
+/// Boundary by boundary.
+void plan_ranges(const std::vector<RowCond>& conds, ClassMaker* maker, DimensionPlan* out) {
+    const std::vector<SharedCond> shared = share(conds);
+    struct Flip {
+        U128 at;
+        uint32_t cond;
+    };
+    std::vector<Flip> flips;
+    for (uint32_t i = 0; i < shared.size(); ++i) {
+        for (const U128 bound : bounds_of(*shared[i].ranges, out->slice.bits)) {
+            flips.push_back({bound, i});
+        }
+    }
+    if (shared.size() > 1) {
+        std::sort(flips.begin(), flips.end(),
+                  [](const Flip& a, const Flip& b) { return a.at < b.at; });
+    }
+    RangeSweep sweep(shared, maker);
+    std::vector<uint32_t> classes{sweep.current_class()};
     std::vector<U128> bounds;
     for (size_t i = 0; i < flips.size();) {
         const U128 at = flips[i].at;
         for (; i < flips.size() && flips[i].at == at; ++i) {
-            for (const uint32_t row : *flips[i].rows) {
-                maker->set(row, flips[i].in);
-            }
+            sweep.turn(flips[i].cond);
         }
-        const uint32_t c = maker->current_class();
+        const uint32_t c = sweep.current_class();
         if (c != classes.back()) {
             classes.push_back(c);
             bounds.push_back(at);
