@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // From what changed to what has to be built again.
 #include <algorithm>
+#include <bit>
 
+#include "control/compile/compile_memo.h"
 #include "control/physical/local_datapaths.h"
 #include "control/publish.h"
 
@@ -29,6 +31,15 @@ void PipelineBuilder::mark_port(const PortBinding* port) {
         return;
     }
     mark_datapath(port->datapath, true, true, true);
+    if (port->type == sb::PortType::kLocalnet) {  // a way to gateways elsewhere
+        for (const Uuid& uuid : mirror_->patches_of(port->datapath)) {
+            const PortBinding* patch = mirror_->ports.find(uuid);
+            const PortBinding* peer = mirror_->port(patch->option("peer"));
+            if (peer) {
+                mark_datapath(peer->datapath, true, true, false);
+            }
+        }
+    }
     // Who has the gateway of a router port matters to the switch on its other side, too.
     const PortBinding* near = mirror_->port(port->option("distributed-port"));
     if (const PortBinding* peer = mirror_->port((near ? near : port)->option("peer"))) {
@@ -217,10 +228,29 @@ void PipelineBuilder::mark_port_group(const physical::View& now, const std::stri
 }
 
 void PipelineBuilder::mark_names(const BuildInputs& inputs) {
+    // Of the tables that mention an address set, those whose rows have to do with it.
+    const auto mark_users = [&](const Uuid& datapath, const TableBits& bits,
+                                const std::string& set) {
+        const auto it = locals_.find(datapath);
+        if (it == locals_.end() || !it->second.compiled) {
+            return;
+        }
+        for (unsigned side = 0; side < 2; ++side) {
+            for (uint64_t left = bits.bits[side]; left != 0; left &= left - 1) {
+                const auto table = static_cast<unsigned>(std::countr_zero(left));
+                if (compile::has_to_do_with(*it->second.compiled, side, table, set)) {
+                    it->second.dirty_tables.set(side, table);
+                }
+            }
+        }
+    };
     for (const auto& [uuid, change] : mirror_->address_sets.changes()) {
         for (const auto* row : {change.before.get(), change.after.get()}) {
             if (row) {
-                mark_name(NameKind::kAddressSet, row->name);
+                flows_.for_each_mention(NameKind::kAddressSet, row->name,
+                                        [&](const Uuid& datapath, const TableBits& bits) {
+                                            mark_users(datapath, bits, row->name);
+                                        });
             }
         }
     }

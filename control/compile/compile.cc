@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <set>
 #include <unordered_map>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "control/compile/compile_bind.h"
 #include "control/compile/compile_memo.h"
 #include "control/compile/lower.h"
+#include "control/compile/optimize_code.h"
 #include "lib/program/table.h"
 
 namespace sluice::compile {
@@ -123,6 +125,7 @@ private:
     bool dirty(unsigned side, unsigned table) const {
         return previous_ == nullptr || (input_.dirty_tables[side] >> table & 1) != 0;
     }
+    PortLimits port_limits() const;
     void visit(Place at);
     std::shared_ptr<const FinishedTable> known_result(
         Place at, const std::shared_ptr<const BoundTable>& bound, const Known& in) const;
@@ -201,6 +204,21 @@ private:
     std::array<std::array<FlowList, limits::kMaxTables>, 2> lists_;
 };
 
+/// What the flows of all tables allow.
+PortLimits DatapathCompile::port_limits() const {
+    PortLimits out{true, true};
+    for (unsigned side = 0; side < 2; ++side) {
+        const uint8_t leaving = side == kIngress ? port_write::kToEgress : port_write::kOutport;
+        for (const auto& bound : memo_->bound[side]) {
+            if (bound != nullptr) {
+                out[kIngress] &= (bound->port_writes & port_write::kInport) == 0;
+                out[kEgress] &= (bound->port_writes & leaving) == 0;
+            }
+        }
+    }
+    return out;
+}
+
 void DatapathCompile::bind(ParsedFlows* parsed, AddressSetCache* sets, SharedBounds* bounds) {
     std::optional<SortedFlows> sorted;
     const FlowTables* tables = input_.tables;
@@ -208,23 +226,37 @@ void DatapathCompile::bind(ParsedFlows* parsed, AddressSetCache* sets, SharedBou
         tables = &sorted.emplace(input_.flows);
     }
     FlowBinding binding(parsed, sets, input_, listener_);
+    const auto bind_table = [&](unsigned side, unsigned table) {
+        const FlowList flows = tables->flows(side, table);
+        if (flows == nullptr || flows->empty()) {
+            return;
+        }
+        std::shared_ptr<const BoundTable>& bound = memo_->bound[side][table];
+        bound = listener_ == nullptr ? bounds->find(flows) : nullptr;
+        if (bound == nullptr) {
+            bound = binding.bind(flows, memo_->limits);
+            if (!bound->uses_names) {
+                bounds->put(flows, bound);
+            }
+        }
+    };
+    memo_->limits = previous_ != nullptr ? previous_->limits : PortLimits{true, true};
     for (unsigned side = 0; side < 2; ++side) {
         for (unsigned table = 0; table < limits::kMaxTables; ++table) {
-            std::shared_ptr<const BoundTable>& bound = memo_->bound[side][table];
-            if (!dirty(side, table)) {
-                bound = previous_->bound[side][table];
-                continue;
+            if (dirty(side, table)) {
+                bind_table(side, table);
+            } else {
+                memo_->bound[side][table] = previous_->bound[side][table];
             }
-            const FlowList flows = tables->flows(side, table);
-            if (flows == nullptr || flows->empty()) {
-                continue;
-            }
-            bound = listener_ == nullptr ? bounds->find(flows) : nullptr;
-            if (bound == nullptr) {
-                bound = binding.bind(flows);
-                if (!bound->uses_names) {
-                    bounds->put(flows, bound);
-                }
+        }
+    }
+    // What the flows turned out to write may say otherwise about those that name ports.
+    const PortLimits assumed = std::exchange(memo_->limits, port_limits());
+    for (unsigned side = 0; side < 2; ++side) {
+        for (unsigned table = 0; table < limits::kMaxTables; ++table) {
+            const auto& bound = memo_->bound[side][table];
+            if (assumed[side] != memo_->limits[side] && bound != nullptr && bound->uses_names) {
+                bind_table(side, table);
             }
         }
     }
@@ -436,6 +468,13 @@ Compiled DatapathCompile::take() {
 }
 
 }  // namespace
+
+bool has_to_do_with(const Compiled& compiled, unsigned side, unsigned table,
+                    const std::string& address_set) {
+    const auto& bound = static_cast<const Memo*>(compiled.memo.get())->bound[side][table];
+    return bound != nullptr &&
+           std::binary_search(bound->address_sets.begin(), bound->address_sets.end(), address_set);
+}
 
 Compiler::Compiler() : impl_(std::make_unique<Impl>()) {}
 Compiler::~Compiler() = default;

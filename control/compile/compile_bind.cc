@@ -9,6 +9,7 @@
 #include "control/compile/actions_lower.h"
 #include "control/compile/meter_names.h"
 #include "control/compile/normalize.h"
+#include "control/compile/optimize_code.h"
 #include "control/compile/print.h"
 #include "control/compile/punt_args.h"
 #include "control/compile/row_template.h"
@@ -95,6 +96,9 @@ void FlowBinding::fail(const Flow& flow, const char* what, const std::string& te
 }
 
 ParsedFlow* FlowBinding::substituted(const Flow& flow, const std::shared_ptr<ParsedFlow>& plain) {
+    if (plain->references == nullptr || plain->references->template_vars.empty()) {
+        return plain.get();
+    }
     Text match = with_templates(flow.match, *names_);
     Text actions = with_templates(flow.actions, *names_);
     if (match == flow.match && actions == flow.actions) {
@@ -148,22 +152,32 @@ lang::Parsed<std::vector<Row>> FlowBinding::rows_of(ParsedFlow* parsed) {
             parsed->references != nullptr ? make_template(match, &binder_) : nullptr;
     }
     binder_.start_flow();
-    return parsed->row_template != nullptr ? fill_template(*parsed->row_template, &binder_)
-                                           : normalize(match, &binder_);
+    is_elsewhere_ = false;
+    return parsed->row_template != nullptr
+               ? fill_template(*parsed->row_template, &binder_, limit_, &is_elsewhere_)
+               : normalize(match, &binder_);
 }
 
-bool FlowBinding::bind_flow(const Flow& flow, BoundTable* out) {
+void FlowBinding::note_address_sets(const ParsedFlow& parsed) {
+    if (!is_elsewhere_ && parsed.references != nullptr) {
+        address_sets_.insert(parsed.references->address_sets.begin(),
+                             parsed.references->address_sets.end());
+    }
+}
+
+void FlowBinding::bind_flow(const Flow& flow, BoundTable* out) {
     ParsedFlow* parsed = parse(flow, out);
     if (parsed == nullptr) {
-        return false;
+        return;
     }
     BoundFlow bound{flow.uuid, flow.id, flow.priority, parsed->rows, parsed->code};
     if (bound.rows == nullptr) {
         auto rows = rows_of(parsed);
         uses_names_ = uses_names_ || binder_.uses_names();
+        note_address_sets(*parsed);
         if (!rows) {
             fail(flow, "match", *parsed->match_text, rows.error(), out);
-            return false;
+            return;
         }
         bound.rows = std::make_shared<const std::vector<Row>>(*std::move(rows));
         parsed->rows = binder_.uses_names() ? nullptr : bound.rows;
@@ -190,19 +204,26 @@ bool FlowBinding::bind_flow(const Flow& flow, BoundTable* out) {
     if (listener_ != nullptr) {
         explain(flow, *parsed, bound);
     }
-    out->flows.push_back(std::move(bound));
-    return true;
+    out->port_writes |= port_writes(*bound.code);
+    if (!bound.rows->empty()) {
+        out->flows.push_back(std::move(bound));
+    }
 }
 
-std::shared_ptr<const BoundTable> FlowBinding::bind(const FlowList& flows) {
+std::shared_ptr<const BoundTable> FlowBinding::bind(const FlowList& flows,
+                                                    const PortLimits& limits) {
     auto out = std::make_shared<BoundTable>();
+    const PipelineSide side = flows->front()->side;
+    limit_ = limits[side] ? &ports_here_[side] : nullptr;
     uses_names_ = false;
+    address_sets_.clear();
     out->list = flows;
-    out->flows.reserve(flows->size());
     for (const Flow* flow : *flows) {
         bind_flow(*flow, out.get());
     }
+    out->flows.shrink_to_fit();
     out->uses_names = uses_names_;
+    out->address_sets.assign(address_sets_.begin(), address_sets_.end());
     return out;
 }
 

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "control/compile/bind.h"
 #include "control/compile/compile_memo.h"
 #include "control/compile/compile_parse.h"
+#include "control/compile/ports_here.h"
 
 namespace sluice::compile {
 
@@ -19,19 +21,21 @@ public:
         : parsed_(*parsed),
           names_(input.names),
           binder_(input.names, sets, input.round),
+          ports_here_{{input.names, kIngress}, {input.names, kEgress}},
           listener_(listener) {}
 
     /// The flows of one table, in their order. Errors are in the result.
-    std::shared_ptr<const BoundTable> bind(const FlowList& flows);
+    std::shared_ptr<const BoundTable> bind(const FlowList& flows, const PortLimits& limits);
     /// Gives the listener what was collected.
     void report();
 
 private:
-    bool bind_flow(const Flow& flow, BoundTable* out);
+    void bind_flow(const Flow& flow, BoundTable* out);
     /// With template variables put in; null when the flow cannot be used (reported).
     ParsedFlow* parse(const Flow& flow, BoundTable* out);
     ParsedFlow* substituted(const Flow& flow, const std::shared_ptr<ParsedFlow>& plain);
     lang::Parsed<std::vector<Row>> rows_of(ParsedFlow* parsed);
+    void note_address_sets(const ParsedFlow& parsed);
     void explain(const Flow& flow, const ParsedFlow& parsed, const BoundFlow& bound);
     void fail(const Flow& flow, const char* what, const std::string& text,
               const lang::Diagnostic& why, BoundTable* out);
@@ -39,7 +43,12 @@ private:
     ParsedFlows& parsed_;
     const Names* names_;
     Binder binder_;
-    bool uses_names_ = false;  ///< some flow of the table at hand does
+    PortsHere ports_here_[2];
+    // Of the table at hand.
+    PortsHere* limit_ = nullptr;  ///< null: its port conditions stay as they are
+    bool uses_names_ = false;     ///< some flow does
+    bool is_elsewhere_ = false;   ///< the last rows have nothing to do with address sets
+    std::set<std::string> address_sets_;
     PassListener* listener_;
     std::string parse_text_;
     std::string bind_text_;

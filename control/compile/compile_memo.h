@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -22,6 +23,8 @@ struct BoundTable {
     std::vector<BoundFlow> flows;
     std::vector<FlowError> errors;
     bool uses_names = false;  ///< it is about one datapath; else it means the same everywhere
+    uint8_t port_writes = 0;  ///< of the code of all flows, those that cannot match here too
+    std::vector<std::string> address_sets;  ///< that its rows have to do with, sorted
     /// What was made of it for other datapaths (or another entry state), when it names nothing.
     mutable std::vector<std::weak_ptr<const FinishedTable>> finished;
 };
@@ -37,12 +40,22 @@ struct FinishedTable {
     std::vector<uint32_t> pkt_lens;
 };
 
+/// Which sides' port conditions are limited to the ports of this chassis (ports_here.h) when flows
+/// are bound already: nothing in the datapath changes the port on the way there.
+using PortLimits = std::array<bool, 2>;
+
 struct Memo {
     template <typename T>
     using PerTable = std::array<std::array<std::shared_ptr<const T>, limits::kMaxTables>, 2>;
     PerTable<BoundTable> bound;        ///< null: no flows
     PerTable<FinishedTable> finished;  ///< null: not reachable
+    PortLimits limits{true, true};
 };
+
+/// Whether a table's rows have to do with the address set. Where no row that can match here does,
+/// it may change without the table.
+bool has_to_do_with(const Compiled& compiled, unsigned side, unsigned table,
+                    const std::string& address_set);
 
 /// Tables that mean the same in every datapath that has their list of flows.
 class SharedBounds {

@@ -5,32 +5,11 @@
 #include <unordered_map>
 
 #include "control/compile/optimize_code.h"
+#include "control/compile/ports_here.h"
 
 namespace sluice::compile {
 
 namespace {
-
-/// Members of an inport condition that a packet can have here, or null when all can.
-ValueSetPtr enterable(const Cond& cond, const Names& names) {
-    std::vector<ValueRange> left;
-    bool changed = false;
-    for (const ValueRange& r : cond.values->ranges()) {
-        // Wide ranges come from negations; they always leave some port.
-        constexpr U128 kMaxTried = 64;
-        if (r.hi - r.lo >= kMaxTried) {
-            left.push_back(r);
-            continue;
-        }
-        for (U128 key = r.lo; key <= r.hi; ++key) {
-            if (names.inport_possible(static_cast<uint32_t>(key))) {
-                left.push_back({key, key});
-            } else {
-                changed = true;
-            }
-        }
-    }
-    return changed ? std::make_shared<ValueSet>(std::move(left)) : nullptr;
-}
 
 class TableAnalysis {
 public:
@@ -94,11 +73,17 @@ private:
         }
     }
 
-    /// What is left of an inport condition; each set is looked at once.
-    const ValueSet* entering(const Cond& cond) {
-        const auto [at, is_new] = entering_.try_emplace(cond.values.get(), cond.values.get());
+    /// Whether the condition is about the port by which packets come here, or go from here.
+    bool is_about_ports_here(const Cond& cond) const {
+        return (context_.side == kIngress ? in_.inport_is_entry : in_.outport_is_local) &&
+               is_port_here(cond.slice, context_.side);
+    }
+
+    /// What is left of such a condition; each set is looked at once.
+    const ValueSet* with_ports_here(const Cond& cond) {
+        const auto [at, is_new] = here_.try_emplace(cond.values.get(), cond.values.get());
         if (is_new) {
-            if (ValueSetPtr left = enterable(cond, *context_.names)) {
+            if (ValueSetPtr left = ports_here(*cond.values, context_.side, *context_.names)) {
                 at->second = left.get();
                 out_.conds.keep(std::move(left));
             }
@@ -112,9 +97,8 @@ private:
         for (const Cond& cond : row.conds) {
             Verdict verdict = judge(cond);
             LiveCond kept{cond.slice, cond.values.get()};
-            if (verdict == Verdict::kDepends && context_.side == kIngress && in_.inport_is_entry &&
-                cond.slice == FieldRef{FieldId::kInport, 0, 32}) {
-                kept.values = entering(cond);
+            if (verdict == Verdict::kDepends && is_about_ports_here(cond)) {
+                kept.values = with_ports_here(cond);
                 verdict = kept.values->empty() ? Verdict::kNever : verdict;
             }
             if (verdict == Verdict::kNever) {
@@ -158,7 +142,7 @@ private:
 
     const Known& in_;
     const TableContext& context_;
-    std::unordered_map<const ValueSet*, const ValueSet*> entering_;
+    std::unordered_map<const ValueSet*, const ValueSet*> here_;
     std::vector<LiveCond> live_;  ///< of the row at hand
     Analysis out_;
 };

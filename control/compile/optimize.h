@@ -6,7 +6,7 @@
 // that can match adds what it says and what its code writes; a table is entered with the bits that
 // all ways into it agree on. Rows that contradict the known bits go, conditions they imply go, rows
 // under one without conditions go. In ingress, as long as nothing assigned inport, rows for ports
-// that no packet can enter by on this chassis go as well.
+// that no packet can enter by on this chassis go as well; in egress those for ports of others.
 // The analysis of a table is a pure function of its flows and its entry, which is what makes
 // increments equal to a rebuild.
 #pragma once
@@ -29,6 +29,7 @@ struct Known {
     std::array<uint32_t, kSlots> mask{};
     std::array<uint32_t, kSlots> value{};  ///< 0 outside mask
     bool inport_is_entry = false;          ///< nothing assigned inport since the packet entered
+    bool outport_is_local = false;  ///< nor outport since it was put out to a port of this chassis
 
     void set(unsigned slot, uint32_t bits, uint32_t to) {
         mask[slot] |= bits;

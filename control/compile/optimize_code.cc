@@ -30,6 +30,8 @@ void copy_bits(const Known& from, unsigned src, unsigned src_bit, Known* to, uns
 void written(unsigned slot, Known* known) {
     if (slot == kSlotInport) {
         known->inport_is_entry = false;
+    } else if (slot == kSlotOutport) {
+        known->outport_is_local = false;
     }
 }
 
@@ -82,7 +84,10 @@ void step_stateful(const Instr& i, Known* known) {
             known->forget(slot, ~0u);
         }
         break;
-    case Op::kFwdGroup: known->forget(kSlotOutport, ~0u); break;
+    case Op::kFwdGroup:
+        known->forget(kSlotOutport, ~0u);
+        written(kSlotOutport, known);
+        break;
     case Op::kGetRemoteFdb:
         known->forget(i.a, ~0u);
         written(i.a, known);
@@ -269,6 +274,22 @@ void add_lookup(const Instr& i, SlotMask* reads) {
 }
 
 }  // namespace
+
+uint8_t port_writes(const Code& code) {
+    Known known;
+    known.inport_is_entry = known.outport_is_local = true;
+    uint8_t writes = 0;
+    for (const Instr& i : code.instrs) {
+        if (i.op == Op::kNext) {
+            writes |= i.a == kEgress ? port_write::kToEgress : uint8_t{0};
+        } else {
+            step(i, false, &known);
+        }
+    }
+    writes |= known.inport_is_entry ? uint8_t{0} : port_write::kInport;
+    writes |= known.outport_is_local ? uint8_t{0} : port_write::kOutport;
+    return writes;
+}
 
 void transfer(const Code& code, size_t begin, size_t end, const TransferContext& context,
               Known known, Analysis* out) {

@@ -43,6 +43,7 @@ void Known::forget_all() {
     mask.fill(0);
     value.fill(0);
     inport_is_entry = false;
+    outport_is_local = false;
 }
 
 void Known::join(const Known& other) {
@@ -51,6 +52,7 @@ void Known::join(const Known& other) {
         value[i] &= mask[i];
     }
     inport_is_entry = inport_is_entry && other.inport_is_entry;
+    outport_is_local = outport_is_local && other.outport_is_local;
 }
 
 void Known::slice(const FieldRef& field, U128* known, U128* bits) const {
@@ -79,6 +81,7 @@ Known egress_start(const Known* at_output) {
     Known known;
     clear_registers(&known);
     known.set(kSlotFlags, ~kEntryFlags, 0);
+    known.outport_is_local = true;
     if (at_output != nullptr) {
         Known local = known;
         local.mask[kSlotFlags] = at_output->mask[kSlotFlags];

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "control/compile/normalize.h"
+#include "control/compile/ports_here.h"
 
 namespace sluice::compile {
 
@@ -35,6 +36,10 @@ bool is_apart(const FieldRef& slice, const RowTemplate& form) {
                         }) &&
            std::none_of(form.holes.begin(), form.holes.end(),
                         [&](const RowTemplate::Hole& hole) { return overlaps(hole.slice, slice); });
+}
+
+bool is_port(const FieldRef& slice) {
+    return slice.id == FieldId::kInport || slice.id == FieldId::kOutport;
 }
 
 /// Sorts the terms of a conjunction into the three parts of a template.
@@ -89,32 +94,48 @@ std::unique_ptr<const RowTemplate> make_template(const lang::Expr& raw, Binder* 
         }
         form->holes.push_back(std::move(hole));
     }
+    // Ports first: most flows with ports are about those of other chassis, and end there.
+    std::stable_partition(form->holes.begin(), form->holes.end(),
+                          [](const RowTemplate::Hole& hole) { return is_port(hole.slice); });
     return form;
 }
 
-lang::Parsed<std::vector<Row>> fill_template(const RowTemplate& form, Binder* binder) {
+lang::Parsed<std::vector<Row>> fill_template(const RowTemplate& form, Binder* binder,
+                                             PortsHere* here, bool* is_elsewhere) {
+    *is_elsewhere = false;
     for (const lang::IsResident& resident : form.residents) {
         if (binder->is_resident(resident.port.text) == resident.negated) {
+            *is_elsewhere = true;
             return std::vector<Row>();
         }
     }
-    std::vector<Row> rows = form.rest;
+    std::vector<ValueSetPtr> sets;
+    sets.reserve(form.holes.size());
     for (const RowTemplate::Hole& hole : form.holes) {
-        const lang::Parsed<ValueSetPtr> values = named_members(hole.names, binder);
+        lang::Parsed<ValueSetPtr> values = named_members(hole.names, binder);
         if (!values) {
             return values.error();
         }
-        if ((*values)->empty()) {
+        sets.push_back(here != nullptr ? here->limit(hole.slice, *values) : *std::move(values));
+        if (sets.back()->empty()) {
+            *is_elsewhere = is_port(hole.slice);
             return std::vector<Row>();
         }
-        if ((*values)->is_all(hole.slice.width)) {
-            continue;
-        }
-        for (Row& row : rows) {
-            const auto at = std::lower_bound(
-                row.conds.begin(), row.conds.end(), hole.slice,
-                [](const Cond& a, const FieldRef& b) { return slice_less(a.slice, b); });
-            row.conds.insert(at, Cond{hole.slice, *values});
+    }
+    std::vector<Row> rows;
+    rows.reserve(form.rest.size());
+    for (const Row& rest : form.rest) {
+        Row& row = rows.emplace_back();
+        row.conds.reserve(rest.conds.size() + sets.size());
+        row.conds = rest.conds;
+        for (size_t i = 0; i < sets.size(); ++i) {
+            const FieldRef& slice = form.holes[i].slice;
+            if (!sets[i]->is_all(slice.width)) {
+                const auto at = std::lower_bound(
+                    row.conds.begin(), row.conds.end(), slice,
+                    [](const Cond& a, const FieldRef& b) { return slice_less(a.slice, b); });
+                row.conds.insert(at, Cond{slice, sets[i]});
+            }
         }
     }
     return rows;

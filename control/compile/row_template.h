@@ -16,6 +16,8 @@
 
 namespace sluice::compile {
 
+class PortsHere;
+
 struct RowTemplate {
     struct Hole {
         FieldRef slice;
@@ -28,7 +30,10 @@ struct RowTemplate {
 
 /// Null when `raw` has another form.
 std::unique_ptr<const RowTemplate> make_template(const lang::Expr& raw, Binder* binder);
-/// What normalize() of the same match means, if not always in the same rows.
-lang::Parsed<std::vector<Row>> fill_template(const RowTemplate& form, Binder* binder);
+/// What normalize() of the same match means, if not always in the same rows. With `here`, port
+/// conditions are limited to it. *is_elsewhere: no packet of this chassis can match, whatever is in
+/// the address sets.
+lang::Parsed<std::vector<Row>> fill_template(const RowTemplate& form, Binder* binder,
+                                             PortsHere* here, bool* is_elsewhere);
 
 }  // namespace sluice::compile

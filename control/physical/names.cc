@@ -33,11 +33,12 @@ Signature signature_of(const View& view, const Uuid& datapath) {
     Signature signature;
     for (const Uuid& uuid : view.mirror.groups_of(datapath)) {
         const sb::MulticastGroup* group = view.mirror.multicast_groups.find(uuid);
-        signature[group->name] = {group->tunnel_key, false};
+        signature[group->name] = {group->tunnel_key, false, false};
     }
     for (const Uuid& uuid : view.mirror.ports_of(datapath)) {
         const sb::PortBinding* port = view.mirror.ports.find(uuid);
-        signature[port->logical_port] = {port->tunnel_key, can_enter(view, *port)};
+        signature[port->logical_port] = {port->tunnel_key, can_enter(view, *port),
+                                         can_leave(view, *port)};
     }
     return signature;
 }
@@ -94,14 +95,24 @@ const std::string* DatapathNames::template_var(std::string_view name) const {
     return it == row->variables.end() ? nullptr : &it->second;
 }
 
-bool DatapathNames::inport_possible(uint32_t key) const {
-    if (can_enter_.empty()) {
+const NameMeaning* DatapathNames::meaning(uint32_t key) const {
+    if (by_key_.empty()) {
         for (const auto& [name, meaning] : signature_) {
-            can_enter_[meaning.key] = meaning.can_enter;
+            by_key_[meaning.key] = &meaning;
         }
     }
-    const auto it = can_enter_.find(key);
-    return it != can_enter_.end() && it->second;
+    const auto it = by_key_.find(key);
+    return it == by_key_.end() ? nullptr : it->second;
+}
+
+bool DatapathNames::inport_possible(uint32_t key) const {
+    const NameMeaning* port = meaning(key);
+    return port && port->can_enter;
+}
+
+bool DatapathNames::outport_possible(uint32_t key) const {
+    const NameMeaning* port = meaning(key);
+    return port && port->can_leave;
 }
 
 }  // namespace sluice::physical

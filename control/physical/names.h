@@ -22,6 +22,7 @@ namespace sluice::physical {
 struct NameMeaning {
     uint32_t key = 0;
     bool can_enter = false;
+    bool can_leave = false;
     bool operator==(const NameMeaning&) const = default;
 };
 using Signature = std::map<std::string, NameMeaning, std::less<>>;
@@ -51,6 +52,7 @@ public:
     bool is_chassis_resident(std::string_view port) const override;
     const std::string* template_var(std::string_view name) const override;
     bool inport_possible(uint32_t key) const override;
+    bool outport_possible(uint32_t key) const override;
     bool port_security_in_use() const override { return is_secured_; }
 
 private:
@@ -58,7 +60,9 @@ private:
     const bool is_secured_;
     std::string group_prefix_;
     const Signature& signature_;
-    mutable std::unordered_map<uint32_t, bool> can_enter_;  ///< made when first asked for
+    /// Ports by key; made when first asked for.
+    const NameMeaning* meaning(uint32_t key) const;
+    mutable std::unordered_map<uint32_t, const NameMeaning*> by_key_;
 };
 
 }  // namespace sluice::physical

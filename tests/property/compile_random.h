@@ -23,6 +23,7 @@ public:
     bool is_chassis_resident(std::string_view port) const override;
     const std::string* template_var(std::string_view) const override { return nullptr; }
     bool inport_possible(uint32_t key) const override { return key % 4 != 0; }
+    bool outport_possible(uint32_t key) const override { return key % 5 != 3; }
 
 private:
     const oracle::World* world_;

@@ -165,7 +165,8 @@ oracle::Packet Random::packet(unsigned side) {
         p["flags"] = {0, pick(kFlags)};
     } else {
         p["inport"] = {0, below(11)};
-        p["outport"] = {0, below(11)};
+        static const std::vector<uint64_t> kLeave = {0, 1, 2, 4, 5, 6, 7, 9, 10};
+        p["outport"] = {0, pick(kLeave)};
         p["flags"] = {0, one_in(2) ? 0u : 1u};
     }
     static const std::vector<uint64_t> kCt = {0, 0x21, 0x22, 0x2a, 0x30, 0x20, 0x24, 2, 1};
