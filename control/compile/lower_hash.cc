@@ -167,25 +167,29 @@ bool can_meet(const LiveRow& row, const Words& words, const Key& key) {
 
 /// True when a lookup under one of the row's keys settles the condition: every bit it pins is in
 /// the index.
-bool settled(const LiveCond& cond, const Words& words) {
-    Words own;
-    if (!pinned_words(cond, &own)) {
+bool settled(const Pins& pins, uint32_t cond, const Words& words) {
+    if (!pins.conds[cond].is_pinned) {
         return false;
     }
-    return std::all_of(own.begin(), own.end(), [&](const HashWord& w) {
+    for (uint32_t p = pins.conds[cond].first_pin; p < pins.conds[cond + 1].first_pin; ++p) {
+        const Pins::Pin& pin = pins.pins[p];
         uint32_t covered = 0;
         for (const HashWord& k : words) {
-            covered |= k.slot == w.slot && (k.mask & w.mask) == k.mask ? k.mask : 0;
+            covered |= k.slot == pin.slot && (k.mask & pin.mask) == k.mask ? k.mask : 0;
         }
-        return covered == w.mask;
-    });
+        if (covered != pin.mask) {
+            return false;
+        }
+    }
+    return true;
 }
 
-std::vector<LiveCond> left_to_check(const LiveRow& row, const Words& words) {
+std::vector<LiveCond> left_to_check(const LiveRow& row, const Pins& pins, size_t at,
+                                    const Words& words) {
     std::vector<LiveCond> left;
-    for (const LiveCond& cond : row.conds) {
-        if (!settled(cond, words)) {
-            left.push_back(cond);
+    for (size_t i = 0; i < row.conds.size(); ++i) {
+        if (!settled(pins, pins.first[at] + static_cast<uint32_t>(i), words)) {
+            left.push_back(row.conds[i]);
         }
     }
     return left;
@@ -222,25 +226,25 @@ Pins pins_of(const std::vector<const LiveRow*>& rows, size_t begin, size_t end) 
     Pins out;
     out.first.reserve(end - begin + 1);
     for (size_t r = begin; r < end; ++r) {
-        out.first.push_back(static_cast<uint32_t>(out.pins.size()));
+        out.first.push_back(static_cast<uint32_t>(out.conds.size()));
         bool has_multiple = false;
         for (const LiveCond& cond : rows[r]->conds) {
             U128 value = 0;
             U128 mask = 0;
-            if (!pinned(cond, &value, &mask)) {
-                continue;
+            const bool is_pinned = pinned(cond, &value, &mask);
+            const bool is_single = is_pinned && cond.values->ranges().size() == 1;
+            has_multiple = has_multiple || (is_pinned && !is_single);
+            out.conds.push_back({static_cast<uint32_t>(out.pins.size()), is_pinned, is_single});
+            if (is_pinned) {
+                for_each_pinned_word(cond, value, mask, [&](uint32_t slot, uint32_t m, uint32_t v) {
+                    out.pins.push_back({slot, m, is_single ? v : 0});
+                });
             }
-            if (cond.values->ranges().size() > 1) {
-                has_multiple = true;
-                continue;
-            }
-            for_each_pinned_word(cond, value, mask, [&](uint32_t slot, uint32_t m, uint32_t v) {
-                out.pins.push_back({slot, m, v});
-            });
         }
         out.has_multiple.push_back(has_multiple);
     }
-    out.first.push_back(static_cast<uint32_t>(out.pins.size()));
+    out.first.push_back(static_cast<uint32_t>(out.conds.size()));
+    out.conds.push_back({static_cast<uint32_t>(out.pins.size()), false, false});
     return out;
 }
 
@@ -278,7 +282,8 @@ bool single_key(const Pins& pins, size_t row, const Words& words, uint32_t* key)
     size_t found = 0;
     for (size_t w = 0; w < words.size(); ++w) {
         bool is_pinned = false;
-        for (uint32_t p = pins.first[row]; p < pins.first[row + 1]; ++p) {
+        const uint32_t last = pins.conds[pins.first[row + 1]].first_pin;
+        for (uint32_t p = pins.conds[pins.first[row]].first_pin; p < last; ++p) {
             const Pins::Pin& pin = pins.pins[p];
             if (pin.slot == words[w].slot && (pin.mask & words[w].mask) == words[w].mask) {
                 const uint32_t value = pin.value & words[w].mask;
@@ -372,15 +377,22 @@ void add_loose(const std::vector<const LiveRow*>& rows, std::vector<size_t> loos
 
 }  // namespace
 
-std::vector<Words> hash_candidates(const Pins& pins, const std::vector<const LiveRow*>& rows,
-                                   size_t begin, size_t end) {
+std::vector<Words> hash_candidates(const Pins& pins) {
     WordCounts signatures;
     WordCounts single;
     Words own;
-    for (size_t r = begin; r < end; ++r) {
-        own.clear();
-        for (uint32_t p = pins.first[r - begin]; p < pins.first[r - begin + 1]; ++p) {
+    const size_t n_rows = pins.first.size() - 1;
+    const auto take_pins = [&](uint32_t cond) {
+        for (uint32_t p = pins.conds[cond].first_pin; p < pins.conds[cond + 1].first_pin; ++p) {
             own.push_back({pins.pins[p].slot, pins.pins[p].mask});
+        }
+    };
+    for (size_t r = 0; r < n_rows; ++r) {
+        own.clear();
+        for (uint32_t c = pins.first[r]; c < pins.first[r + 1]; ++c) {
+            if (pins.conds[c].is_single) {
+                take_pins(c);
+            }
         }
         std::sort(own.begin(), own.end(), word_less);
         if (own.size() > kMaxHashWords) {
@@ -389,9 +401,10 @@ std::vector<Words> hash_candidates(const Pins& pins, const std::vector<const Liv
         if (!own.empty()) {
             signatures.add(own);
         }
-        for (const LiveCond& cond : rows[r]->conds) {
-            own.clear();
-            if (pinned_words(cond, &own)) {
+        for (uint32_t c = pins.first[r]; c < pins.first[r + 1]; ++c) {
+            if (pins.conds[c].is_pinned) {
+                own.clear();
+                take_pins(c);
                 std::sort(own.begin(), own.end(), word_less);
                 single.add(own);
             }
@@ -421,7 +434,7 @@ std::vector<Words> hash_candidates(const Pins& pins, const std::vector<const Liv
         }
     }
     for (const auto& [words, count] : std::move(single).sorted()) {
-        if (count * 2 >= end - begin && words.size() <= kMaxHashWords) {
+        if (count * 2 >= n_rows && words.size() <= kMaxHashWords) {
             add(words);
         }
     }
@@ -468,7 +481,7 @@ std::optional<IndexPlan> try_hash(const Pins& pins, const std::vector<const Live
         const bool is_loose = std::binary_search(loose.begin(), loose.end(), r);
         plan.residual.push_back(
             is_loose ? std::vector<LiveCond>(rows[r]->conds.begin(), rows[r]->conds.end())
-                     : left_to_check(*rows[r], words));
+                     : left_to_check(*rows[r], pins, r - begin, words));
     }
     groups.sort();
     size_t n_keys = 0;

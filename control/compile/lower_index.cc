@@ -219,13 +219,18 @@ std::optional<IndexPlan> find_index(const std::vector<const LiveRow*>& rows, siz
             best = std::move(plan);
         }
     };
-    // No later one can be better than one that tells all rows apart in lists as short as these.
+    // No later one can be better than one that tells all rows apart in lists as short as these. Of
+    // many rows a few may be left to other segments: what would have those few too would be worse
+    // for the many.
+    constexpr size_t kManyRows = 64;
     const auto beats_all = [&](double mean, size_t longest) {
-        return best && best->form != Form::kLpm && best->indexed == end - begin &&
-               best->mean <= mean && best->longest <= longest;
+        const size_t all = end - begin;
+        return best && best->form != Form::kLpm &&
+               best->indexed >= (all < kManyRows ? all : all - all / 16) && best->mean <= mean &&
+               best->longest <= longest;
     };
     const Pins pins = pins_of(rows, begin, end);
-    for (const std::vector<HashWord>& words : hash_candidates(pins, rows, begin, end)) {
+    for (const std::vector<HashWord>& words : hash_candidates(pins)) {
         consider(try_hash(pins, rows, begin, end, words));
         if (beats_all(1, 1)) {
             return best;

@@ -45,16 +45,20 @@ struct Pins {
     struct Pin {
         uint32_t slot;
         uint32_t mask;
-        uint32_t value;
+        uint32_t value;  ///< 0 where there are several
+    };
+    struct Cond {
+        uint32_t first_pin;  ///< in `pins`, up to that of the next condition
+        bool is_pinned;      ///< to one of a few exact values, or to a prefix
+        bool is_single;      ///< to one of them
     };
     std::vector<Pin> pins;
-    std::vector<uint32_t> first;     ///< of row - begin, and one behind the last
+    std::vector<Cond> conds;         ///< of all rows, and one behind the last
+    std::vector<uint32_t> first;     ///< condition of row - begin, and one behind the last
     std::vector<bool> has_multiple;  ///< a condition of the row has several exact values
 };
 Pins pins_of(const std::vector<const LiveRow*>& rows, size_t begin, size_t end);
-std::vector<std::vector<HashWord>> hash_candidates(const Pins& pins,
-                                                   const std::vector<const LiveRow*>& rows,
-                                                   size_t begin, size_t end);
+std::vector<std::vector<HashWord>> hash_candidates(const Pins& pins);
 std::optional<IndexPlan> try_hash(const Pins& pins, const std::vector<const LiveRow*>& rows,
                                   size_t begin, size_t end, const std::vector<HashWord>& words);
 std::optional<IndexPlan> try_lpm(const std::vector<const LiveRow*>& rows, size_t begin, size_t end,
