@@ -20,14 +20,6 @@ std::optional<T> number_of(const std::string& text) {
                                                                  : std::nullopt;
 }
 
-bool is_here(const PortBinding& port, const Attachments& attachments, const BindingPlan& plan) {
-    switch (port.type) {
-    case PortType::kLocalnet: return true;
-    case PortType::kLocalport: return attachments.vif(port.logical_port) != nullptr;
-    default: return plan.has(port.uuid);
-    }
-}
-
 }  // namespace
 
 ZoneUsers zone_users(const sb::Mirror& mirror, const Attachments& attachments,
@@ -39,13 +31,26 @@ ZoneUsers zone_users(const sb::Mirror& mirror, const Attachments& attachments,
         own.name = row->name();
         own.snat = number_of<uint16_t>(sb::get(row->external_ids, "snat-ct-zone"));
         own.limit = number_of<uint32_t>(sb::get(row->external_ids, "ct-zone-limit"));
-        for (const Uuid& uuid : mirror.ports_of(datapath)) {
-            const PortBinding* port = mirror.ports.find(uuid);
-            if (is_here(*port, attachments, plan)) {
-                auto limit = number_of<uint32_t>(port->option("ct-zone-limit"));
-                users.ports[port->logical_port] = {datapath, limit ? limit : own.limit};
-            }
+    }
+    const auto add = [&](const PortBinding* port) {
+        const auto datapath = port ? users.datapaths.find(port->datapath) : users.datapaths.end();
+        if (datapath != users.datapaths.end()) {
+            auto limit = number_of<uint32_t>(port->option("ct-zone-limit"));
+            users.ports[port->logical_port] = {port->datapath,
+                                               limit ? limit : datapath->second.limit};
         }
+    };
+    // Most ports are those of other chassis.
+    for (const auto& [uuid, claim] : plan.claims) {
+        const PortBinding* port = mirror.ports.find(uuid);
+        add(port && port->type != PortType::kLocalport ? port : nullptr);
+    }
+    for (const Uuid& uuid : mirror.ports_of_type(PortType::kLocalnet)) {
+        add(mirror.ports.find(uuid));
+    }
+    for (const Uuid& uuid : mirror.ports_of_type(PortType::kLocalport)) {
+        const PortBinding* port = mirror.ports.find(uuid);
+        add(attachments.vif(port->logical_port) ? port : nullptr);
     }
     return users;
 }
