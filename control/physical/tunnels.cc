@@ -189,6 +189,7 @@ Tunnel build_tunnel(const EncapSettings& settings, const NextHop& hop, const IpA
     t.port = hop.port;
     t.mtu = hop.mtu;
     t.id = index;
+    t.hops = hop.ways;
     t.src_port_base = kSourcePortBase;
     t.src_port_range = kSourcePortRange;
     t.l3_ofs = 14;

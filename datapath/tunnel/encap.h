@@ -8,13 +8,27 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #include "datapath/stages.h"
+#include "lib/program/tunnel.h"
 
 namespace sluice {
 
 /// The packet with `need` bytes of headroom: itself, or a copy. Null: dropped and counted.
 rte_mbuf* with_headroom(WorkerCtx& ctx, rte_mbuf* m, uint16_t need);
+
+/// The port to send by; of several next hops, one by the flow's hash, whose MACs go into `outer`.
+inline uint16_t take_hop(const Tunnel& t, uint32_t hash, uint8_t* outer) {
+    if (SLUICE_LIKELY(t.hops.empty())) {
+        return t.port;
+    }
+    // Not the bits that choose the source port.
+    const uint32_t other = hash * 0x9e3779b1u;
+    const TunnelHop& hop = t.hops[uint64_t{other} * t.hops.size() >> 32];
+    std::memcpy(outer, hop.macs, sizeof hop.macs);
+    return hop.port;
+}
 
 /// `coordinates`: datapath key << 32 | inport << 16 | outport. Takes the packet over.
 void send_by_tunnel(WorkerCtx& ctx, rte_mbuf* m, uint32_t tunnel, uint64_t coordinates);
