@@ -22,12 +22,12 @@ std::shared_ptr<const KeyMasks> share_masks(const std::shared_ptr<const KeyMasks
     return std::make_shared<const KeyMasks>(masks);
 }
 
-/// The source MAC, in packets of all classes.
-ClassReads reads_of_sources() {
+/// A MAC, in packets of all classes.
+ClassReads reads_of_mac(unsigned slot) {
     ClassReads reads{};
     for (SlotMask& slots : reads) {
-        slots.w[kSlotEthSrc] = 0xffff;
-        slots.w[kSlotEthSrc + 1] = ~0u;
+        slots.w[slot] = 0xffff;
+        slots.w[slot + 1] = ~0u;
     }
     return reads;
 }
@@ -49,6 +49,18 @@ bool PipelineBuilder::update_masks() {
             parent[root(local.index)] = root(peer);
         }
     }
+    // Switches that share a wire reach each other by it, by addresses.
+    std::map<std::pair<PortId, uint16_t>, uint32_t> wires;
+    std::set<uint32_t> sharing;
+    for (const auto& [datapath, local] : locals_) {
+        for (const auto& wire : local.ports->bridged) {
+            const auto [first, is_new] = wires.try_emplace(wire, local.index);
+            if (!is_new) {
+                parent[root(local.index)] = root(first->second);
+                sharing.insert(local.index);
+            }
+        }
+    }
     std::vector<ClassReads> reads(index_used_.size());
     ClassReads all{};
     for (const auto& [datapath, local] : locals_) {
@@ -56,10 +68,16 @@ bool PipelineBuilder::update_masks() {
             reads[root(local.index)] |= side;
             all |= side;
         }
+        const auto look_at = [&](unsigned slot) {
+            const ClassReads mac = reads_of_mac(slot);
+            reads[root(local.index)] |= mac;
+            all |= mac;
+        };
         if (physical::replaces_sources(*local.ports)) {
-            const ClassReads source = reads_of_sources();
-            reads[root(local.index)] |= source;
-            all |= source;
+            look_at(kSlotEthSrc);
+        }
+        if (sharing.contains(local.index)) {
+            look_at(kSlotEthDst);
         }
     }
     bool is_changed = false;

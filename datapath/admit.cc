@@ -17,6 +17,7 @@ namespace {
 
 using namespace wire;
 
+constexpr uint8_t kActivateByAny = kActivateByRarp | kActivateByGarp | kActivateByNa;
 constexpr uint16_t kTypeRarp = 0x8035;
 constexpr uint16_t kArpOverEthernet[] = {1, 0x0800, 0x0604};
 constexpr uint8_t kNeighborAdvertisement = 136;
@@ -84,7 +85,7 @@ void put_router_mac(rte_mbuf* m, uint64_t mac) {
 bool admit(WorkerCtx& ctx, rte_mbuf* m, const EntryPoint& entry, const Datapath& datapath) {
     const SpecialEntry& special = *entry.special;
     const PacketKey& key = meta_of(m).key;
-    if (special.activation != 0) {
+    if (SLUICE_UNLIKELY(special.activation & kActivateByAny)) {
         if (!(activation_of(m, key) & special.activation)) {
             ctx.drop_packet(m, Drop::k_port_silent, datapath.key, entry.inport);
             return false;
@@ -92,11 +93,8 @@ bool admit(WorkerCtx& ctx, rte_mbuf* m, const EntryPoint& entry, const Datapath&
         tell_activation(ctx, m, entry, datapath);
         return true;
     }
-    // A priority tag is not the network's tag.
-    const bool has_priority_tag =
-        (key.kinds & kind::kVlan) && (ntohs(key.vlan_tci) & kVlanVid) == 0;
-    if (!has_priority_tag && std::binary_search(special.chassis_macs.begin(),
-                                                special.chassis_macs.end(), get48(key.eth_src))) {
+    if (std::binary_search(special.chassis_macs.begin(), special.chassis_macs.end(),
+                           get48(key.eth_src))) {
         put_router_mac(m, special.router_mac);
     }
     return true;

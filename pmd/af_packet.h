@@ -14,8 +14,9 @@
 //    capabilities: the peer's kernel gets what its own stack would have sent.
 //
 // The kernel goes on seeing what arrives on the device: an underlay can be shared with the host's
-// own stack; the host end of a VM's veth should carry no address. Checksums of tagged frames
-// are handled in both directions.
+// own stack; the host end of a VM's veth should carry no address. Where the host's addresses are
+// on a bridge's local interface (a tap), the device itself is to refuse them (rp_filter=1).
+// Checksums of tagged frames are handled in both directions.
 #pragma once
 
 #include <memory>

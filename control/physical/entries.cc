@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "control/physical/shared_wires.h"
 #include "control/physical/special_ports.h"
 
 namespace sluice::physical {
@@ -50,7 +51,8 @@ std::vector<const PortBinding*> ports_here(const View& view) {
 bool equal(const EntryPoint& a, const EntryPoint& b) {
     return a.id == b.id && a.datapath == b.datapath && a.inport == b.inport && a.flags == b.flags &&
            a.strip_vlan == b.strip_vlan && a.masks == b.masks && a.source == b.source &&
-           (a.special == b.special || (a.special && b.special && *a.special == *b.special));
+           (a.special == b.special || (a.special && b.special && *a.special == *b.special &&
+                                       physical::equal(shared_wire_of(a), shared_wire_of(b))));
 }
 
 bool equal(const std::vector<const EntryPoint*>& a, const std::vector<const EntryPoint*>& b) {
@@ -62,9 +64,9 @@ bool equal(const Underlay* a, const Underlay* b) {
     if (!a || !b) {
         return a == b;
     }
-    return a->mac == b->mac && a->geneve_port == b->geneve_port &&
-           a->vxlan_port == b->vxlan_port && a->stt_port == b->stt_port &&
-           a->accept_zero_csum6 == b->accept_zero_csum6 && a->exception == b->exception &&
+    return a->mac == b->mac && a->geneve_port == b->geneve_port && a->vxlan_port == b->vxlan_port &&
+           a->stt_port == b->stt_port && a->accept_zero_csum6 == b->accept_zero_csum6 &&
+           a->exception == b->exception &&
            std::equal(a->ip4.begin(), a->ip4.end(), b->ip4.begin(), b->ip4.end(),
                       [](auto& x, auto& y) { return x.ip == y.ip && x.length == y.length; }) &&
            std::equal(a->ip6.begin(), a->ip6.end(), b->ip6.begin(), b->ip6.end(),
@@ -115,10 +117,10 @@ void add_ramps(const View& view, const std::vector<const KeyMasks*>& masks, Entr
                 continue;
             }
             if (!entry) {
-                entry = &part->points.emplace_back(EntryPoint{
-                    ids->id(kNoPort, 0, row->datapath, row->tunnel_key, flag::kFromRamp),
-                    index->second, row->tunnel_key, flag::kFromRamp, false,
-                    masks.at(index->second)});
+                entry = &part->points.emplace_back(
+                    EntryPoint{ids->id(kNoPort, 0, row->datapath, row->tunnel_key, flag::kFromRamp),
+                               index->second, row->tunnel_key, flag::kFromRamp, false,
+                               masks.at(index->second)});
             }
             by_vni[datapath->tunnel_key].push_back(
                 {remote_of(*view.tunnels.list()[tunnel]), entry});
@@ -166,6 +168,7 @@ std::shared_ptr<const EntriesPart> build_entries(const View& view, const Underla
                                                  EntryIds* ids) {
     auto part = std::make_shared<EntriesPart>();
     std::map<PortId, Pending> pending;
+    std::map<std::pair<PortId, uint16_t>, std::vector<EntryPoint*>> bridged;
     for (const PortBinding* row : ports_here(view)) {
         PortId port = kNoPort;
         uint16_t tag = 0;
@@ -182,8 +185,8 @@ std::shared_ptr<const EntriesPart> build_entries(const View& view, const Underla
             EntryPoint{ids->id(port, tag, row->datapath, row->tunnel_key, flags), index,
                        row->tunnel_key, flags, is_bridge || tag != 0, masks.at(index)});
         if (row->type == PortType::kVif) {
-            const auto* vif = view.attachments.vif(row->is_container() ? row->parent_port
-                                                                       : row->logical_port);
+            const auto* vif =
+                view.attachments.vif(row->is_container() ? row->parent_port : row->logical_port);
             point.source = vif ? view.tunnels.source(vif->encap_ip) : uint16_t{0};
         }
         if (auto special = special_entry(view, *row)) {
@@ -196,6 +199,14 @@ std::shared_ptr<const EntriesPart> build_entries(const View& view, const Underla
             entry.untagged.push_back(&point);
         }
         entry.takes_tags = entry.takes_tags && !is_bridge;
+        if (is_bridge) {
+            bridged[{port, tag}].push_back(&point);
+        }
+    }
+    for (const auto& [where, list] : bridged) {
+        if (list.size() > 1) {
+            share_wire(view, list, part.get());
+        }
     }
     add_ramps(view, masks, ids, part.get());
     for (const Device& device : underlay.devices()) {

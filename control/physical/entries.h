@@ -18,6 +18,7 @@
 
 #include "control/physical/underlay.h"
 #include "control/physical/view.h"
+#include "lib/program/shared_wire.h"
 
 namespace sluice::physical {
 
@@ -32,6 +33,8 @@ private:
 struct EntriesPart {
     std::deque<EntryPoint> points;
     std::deque<SpecialEntry> special;
+    std::deque<SharedWire> wires;
+    std::deque<FlatMap<uint64_t, const EntryPoint*>> wire_macs;
     std::deque<std::vector<const EntryPoint*>> lists;
     std::deque<PortEntry> ports;
     std::deque<Underlay> underlays;

@@ -44,7 +44,7 @@ public:
 private:
     void add_redirect(const PortBinding& port, Group* group) {
         const LogicalPort* const* entry = ports_.by_key.find(port.tunnel_key);
-        if (entry && (*entry)->reach == Reach::kRedirect) {
+        if (entry && (*entry)->reach == Reach::kRedirect && (*entry)->via_key != 0) {
             group->local.push_back((*entry)->via_key);
         }
     }

@@ -20,17 +20,6 @@ bool is_local_patch(const View& view, const PortBinding& port) {
            (port.type == PortType::kL3Gateway && view.plan.has(port.uuid));
 }
 
-/// The chassis a remote port is to be sent to, and by which of its encaps.
-std::pair<Uuid, Uuid> remote_chassis(const View& view, const PortBinding& port) {
-    if (port.type == PortType::kChassisRedirect || port.type == PortType::kExternal) {
-        const auto order = chassis::ha_order(view.mirror, port);
-        if (!order.empty()) {
-            return {order[0]->uuid, port.chassis == order[0]->uuid ? port.encap : Uuid{}};
-        }
-    }
-    return {port.chassis, port.encap};
-}
-
 void set_redirect(const View& view, const PortBinding& port, LogicalPort* out) {
     const PortBinding* distributed = view.mirror.port(port.option("distributed-port"));
     if (distributed && distributed->datapath == port.datapath) {
@@ -67,7 +56,7 @@ void set_remote(const View& view, const PortBinding& port, const PortBinding* lo
         out->tunnel = has_any ? TunnelSet::kTarget | *set : 0;
         return;
     }
-    const auto [chassis, encap] = remote_chassis(view, port);
+    const Uuid& chassis = port.chassis;  // of a group of one, too: as the database has it
     if (chassis.is_zero()) {
         return;
     }
@@ -75,7 +64,7 @@ void set_remote(const View& view, const PortBinding& port, const PortBinding* lo
     if (self && self->uuid == chassis) {
         return;  // the database says it is here, but nothing here carries it
     }
-    const auto tunnel = view.tunnels.find(chassis, encap);
+    const auto tunnel = view.tunnels.find(chassis, port.encap);
     out->reach = tunnel ? Reach::kTunnel : Reach::kNoTunnel;
     out->tunnel = tunnel.value_or(0);
     out->is_ramp = port.type == PortType::kVtep;
@@ -228,7 +217,10 @@ std::shared_ptr<const PortsPart> build_ports(const View& view, const Uuid& datap
         if (port.reach == Reach::kPatch) {
             part->peers.push_back(port.peer_datapath);
         }
-        if (auto special = special_port(view, *row, port)) {
+        if (port.is_localnet && port.reach == Reach::kVif) {
+            part->bridged.emplace_back(port.port, port.vlan_tci);
+        }
+        if (auto special = special_port(view, *row, &port)) {
             port.special = &part->special.emplace_back(std::move(*special));
         }
         if (!row->port_security.empty()) {

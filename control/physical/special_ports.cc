@@ -103,6 +103,24 @@ void set_chassis_macs(const View& view, const PortBinding& port, SpecialPort* ou
     out->chassis_mac = out->router_macs.empty() ? 0 : own;
 }
 
+/// A gateway elsewhere that is reached by the physical network of the router port's switch.
+bool set_bridged(const View& view, const PortBinding& port, LogicalPort* made, SpecialPort* out) {
+    const PortBinding* near = view.mirror.port(port.option("distributed-port"));
+    const PortBinding* peer = near ? peer_of(view.mirror, *near) : nullptr;
+    const auto index = peer ? view.datapath_index.find(peer->datapath) : view.datapath_index.end();
+    const PortBinding* localnet =
+        index == view.datapath_index.end() ? nullptr : localnet_of(view, peer->datapath);
+    const auto mac = near ? mac_of(*near) : std::nullopt;
+    if (!localnet || !mac) {
+        return false;
+    }
+    made->reach = Reach::kRedirect;
+    made->peer_datapath = index->second;
+    made->peer_key = localnet->tunnel_key;
+    out->chassis_mac = *mac;
+    return true;
+}
+
 /// Tunnels to all chassis that have the port, but for us and the first one of a remote port.
 std::vector<uint32_t> tunnels_to_all(const View& view, const PortBinding& port) {
     std::vector<Uuid> chassis{port.chassis};
@@ -169,9 +187,13 @@ bool has_spread_port(const View& view, const Uuid& datapath) {
 }  // namespace
 
 std::optional<SpecialPort> special_port(const View& view, const PortBinding& port,
-                                        const LogicalPort& made) {
+                                        LogicalPort* port_made) {
     SpecialPort out;
-    if (made.reach == Reach::kVif && port.type == PortType::kLocalnet) {
+    const LogicalPort& made = *port_made;
+    if (port.type == PortType::kChassisRedirect && !view.plan.has(port.uuid) &&
+        port.option("redirect-type") == "bridged") {
+        set_bridged(view, port, port_made, &out);
+    } else if (made.reach == Reach::kVif && port.type == PortType::kLocalnet) {
         set_chassis_macs(view, port, &out);
     } else if (made.reach == Reach::kVif && port.type == PortType::kVif) {
         out.is_on_several = !port.additional_chassis.empty();

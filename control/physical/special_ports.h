@@ -18,9 +18,11 @@
 
 namespace sluice::physical {
 
-/// nullopt for nearly all. `made`: the port as it is otherwise.
+/// nullopt for nearly all. `made`: the port as it is otherwise; a gateway with
+/// redirect-type=bridged gets another reach: Reach::kRedirect with peer_datapath and peer_key, the
+/// switch and its localnet port, and the router's MAC as SpecialPort::chassis_mac.
 std::optional<SpecialPort> special_port(const View& view, const sb::PortBinding& port,
-                                        const LogicalPort& made);
+                                        LogicalPort* made);
 std::optional<SpecialEntry> special_entry(const View& view, const sb::PortBinding& port);
 
 /// Whether a localnet port of the datapath replaces source MACs, which caches must tell apart then.

@@ -43,6 +43,8 @@ struct PortsPart {
     std::deque<LogicalPort> ports;
     std::vector<std::unique_ptr<const PortSecurity>> security;
     std::deque<SpecialPort> special;
+    /// Physical ports and tags that it is bridged to.
+    std::vector<std::pair<PortId, uint16_t>> bridged;
     FlatMap<uint32_t, const LogicalPort*> by_key;
     std::vector<uint32_t> peers;      ///< datapaths behind its patch ports, ascending
     std::vector<std::string> errors;  ///< port_security that does not parse

@@ -34,7 +34,7 @@ enum Activation : uint8_t { kActivateByRarp = 1, kActivateByGarp = 2, kActivateB
 /// Beside an EntryPoint.
 struct SpecialEntry {
     uint64_t router_mac = 0;             ///< takes the place of ...
-    std::vector<uint64_t> chassis_macs;  ///< ... any of these, on frames with the port's own tag
+    std::vector<uint64_t> chassis_macs;  ///< ... any of these, ascending
     uint8_t activation = 0;              ///< Activation bits: all else is dropped
     bool operator==(const SpecialEntry&) const = default;
 };

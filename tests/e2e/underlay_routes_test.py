@@ -35,7 +35,7 @@ class Leaf(SluiceHypervisor):
         from ovnlab.tools import find_program
         self.program = find_program('sluiced', self.lab.sluiced)
         self.spawn(*options)
-        self.vsctl('add-br', 'br-int', '--', 'set', 'bridge', 'br-int', 'fail-mode=secure')
+        self.vsctl('--may-exist', 'add-br', 'br-int', '--', 'set', 'bridge', 'br-int', 'fail-mode=secure')
         for uplink, spine in UPLINKS.items():
             self.vsctl('add-br', 'br-up%d' % spine, '--', 'add-port', 'br-up%d' % spine, uplink)
         self.address_underlay()

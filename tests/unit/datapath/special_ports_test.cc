@@ -83,17 +83,17 @@ TEST_CASE("a router's MAC is replaced on the wire, and back on receipt", "[datap
         const auto on_wire = [&](const Bytes& frame) { return tag ? tagged(frame, tag) : frame; };
         for (int round = 0; round < 2; ++round) {
             lab.send(kVif, udp(kRouter, kMachine));
-            CHECK(lab.take(kWire) == std::vector{on_wire(udp(kOurs, kMachine))});
+            CHECK(lab.take(kWire) == std::vector<Bytes>{on_wire(udp(kOurs, kMachine))});
             lab.send(kVif, udp(kVm, kMachine));  // no router's
-            CHECK(lab.take(kWire) == std::vector{on_wire(udp(kVm, kMachine))});
+            CHECK(lab.take(kWire) == std::vector<Bytes>{on_wire(udp(kVm, kMachine))});
             lab.send(kWire, on_wire(udp(kTheirs, kVm)));
-            CHECK(lab.take(kVif) == std::vector{udp(kRouter, kVm)});
+            CHECK(lab.take(kVif) == std::vector<Bytes>{udp(kRouter, kVm)});
             lab.send(kWire, on_wire(udp(kOurs, kVm)));  // nobody else's
-            CHECK(lab.take(kVif) == std::vector{udp(kOurs, kVm)});
+            CHECK(lab.take(kVif) == std::vector<Bytes>{udp(kOurs, kVm)});
         }
-        if (!tag) {  // a priority tag does not make it the network's own frame
+        if (!tag) {  // a priority tag makes it no other network's
             lab.send(kWire, tagged(udp(kTheirs, kVm), 0x6000));
-            CHECK(lab.take(kVif) == std::vector{udp(kTheirs, kVm)});
+            CHECK(lab.take(kVif) == std::vector<Bytes>{udp(kRouter, kVm)});
         }
     }
 }
@@ -160,16 +160,16 @@ TEST_CASE("what is no tunnel packet goes to the kernel, and back as it is", "[da
                             .udp(1000, 179)
                             .payload(20);
     lab.send(kWire, to_us);
-    CHECK(lab.take(kKernel) == std::vector{to_us});
+    CHECK(lab.take(kKernel) == std::vector<Bytes>{to_us});
     CHECK(lab.take_punts().empty());
     CHECK(lab.count(Counter::k_to_kernel) == 1);
     // The kernel answers ARP; the slow path learns from a copy.
     const Bytes request = arp(0x0806, 1, 0x0a000001, 0x0a000002);
     lab.send(kWire, request);
-    CHECK(lab.take(kKernel) == std::vector{request});
-    CHECK(lab.take_punts() == std::vector{request});
+    CHECK(lab.take(kKernel) == std::vector<Bytes>{request});
+    CHECK(lab.take_punts() == std::vector<Bytes>{request});
     lab.send(kKernel, to_us);
-    CHECK(lab.take(kWire) == std::vector{to_us});
+    CHECK(lab.take(kWire) == std::vector<Bytes>{to_us});
     lab.send(kWire, udp(kMachine, kTheirs));  // somebody else's
     CHECK(lab.take_all().empty());
     CHECK(lab.drops(Drop::k_underlay_not_ours) == 1);
