@@ -133,7 +133,7 @@ class Sluice(Side):
         words = ['own_cycles=%.0f' % (value.get('busy_cycles', 0) / packets)]
         words += ['%s=%.3f' % (word, value.get(name, 0) / packets) for name, word in (
             ('cache_hit', 'hit'), ('cache_miss', 'miss'), ('cache_bypass', 'bypass'),
-            ('cache_ct_changed', 'ct_changed'))]
+            ('cache_ct_changed', 'ct_changed'), ('cache_shortcut', 'shortcut'))]
         return ' '.join(words)
 
     def sweep(self, *_):

@@ -5,6 +5,7 @@
 
 #include "datapath/conntrack/fragments.h"
 #include "datapath/conntrack/glance.h"
+#include "datapath/shortcut_learn.h"
 #include "datapath/stages.h"
 #include "datapath/tunnel/encap.h"
 #include "datapath/walk_env.h"
@@ -49,6 +50,8 @@ void probe(WorkerCtx& ctx) {
         const Item& item = ctx.items[i];
         if (item.entry && item.entry->program->n_steps) {
             prefetch_connections(*item.entry->program);
+        } else if (!item.entry && item.mask && ctx.shortcuts.enabled()) {
+            foresee_shortcut(ctx, item);
         }
     }
 }
@@ -84,14 +87,14 @@ WalkEnv env_of(WorkerCtx& ctx, const Item& item) {
     return env;
 }
 
-void run_walk(WorkerCtx& ctx, const Item& item, const WalkEnv& env) {
+void run_walk(WorkerCtx& ctx, const Item& item, const WalkEnv& env, Trace* trace) {
     PacketKey& key = meta_of(item.m).key;
     flow_hash_of(&key, ctx.config.hash_seed);
     ctx.program.reset();
     ctx.program.flush = spill;
     ctx.walking = item.m;
-    if (SLUICE_UNLIKELY(ctx.trace != nullptr)) {
-        walk<true>(*ctx.pipeline, key, item.start, env, &ctx.program, ctx.counters, ctx.trace);
+    if (SLUICE_UNLIKELY(trace != nullptr)) {
+        walk<true>(*ctx.pipeline, key, item.start, env, &ctx.program, ctx.counters, trace);
     } else {
         walk<false>(*ctx.pipeline, key, item.start, env, &ctx.program, ctx.counters, nullptr);
     }
@@ -104,7 +107,7 @@ void walk_piece(WorkerCtx& ctx, const Item& item, const PacketFacts& facts, cons
     env.facts = &facts;
     env.whole = &first;
     env.replay = replay;
-    run_walk(ctx, item, env);
+    run_walk(ctx, item, env, ctx.trace);
     credit_now(ctx, 1, meta_of(item.m).key.pkt_len);
     ctx.counters->add(Counter::k_cache_bypass);
     apply(ctx, item.m, ctx.program.view());
@@ -127,16 +130,59 @@ void hold_fragment(WorkerCtx& ctx, Item item) {
     const PacketKey key = meta_of(ctx.whole.pieces[0]).key;
     ctx.replay.count = 0;
     for (unsigned i = 0; i < ctx.whole.count; ++i) {
-        ctx.replay.replays = i != 0;
+        ctx.replay.records = i == 0;
+        ctx.replay.told = i == 0 ? 0 : ctx.replay.count;
         item.m = ctx.whole.pieces[i];
         walk_piece(ctx, item, ctx.whole.facts, key, &ctx.replay);
     }
 }
 
+/// A walk that is taken down, to be a shortcut for others.
+void walk_and_learn(WorkerCtx& ctx, const Item& item, const WalkEnv& env) {
+    Shortcuts& shortcuts = ctx.shortcuts;
+    shortcuts.trace.records.clear();
+    shortcuts.trace.is_full = false;
+    run_walk(ctx, item, env, &shortcuts.trace);
+    if (ctx.program.cacheable || ctx.program.needs_whole) {
+        return;
+    }
+    if (learn_path(*ctx.pipeline, shortcuts.trace, *env.replay, ctx.program, &shortcuts.path)) {
+        shortcuts.add(meta_of(item.m).key, *ctx.pipeline, shortcuts.path, ctx.program,
+                      &ctx.cache.programs(), ctx.counters);
+    } else {
+        shortcuts.was_useless();
+    }
+}
+
+/// A packet that opens a connection, perhaps. False: it is on its way.
+bool walk_by_shortcut(WorkerCtx& ctx, const Item& item) {
+    if (SLUICE_LIKELY(take_shortcut(ctx, item, &ctx.replay) == Shortcut::kTaken)) {
+        ctx.counters->add(Counter::k_cache_shortcut);
+        ctx.shortcuts.was_useful();
+        return false;
+    }
+    WalkEnv env = env_of(ctx, item);
+    env.replay = &ctx.replay;
+    ctx.replay.told = ctx.replay.count;
+    ctx.replay.records = ctx.shortcuts.may_learn();
+    if (ctx.replay.records) {
+        walk_and_learn(ctx, item, env);
+    } else {
+        run_walk(ctx, item, env, nullptr);
+    }
+    return true;
+}
+
 void walk_item(WorkerCtx& ctx, Item& item, CacheEntry* stale) {
     const PacketKey& key = meta_of(item.m).key;
     const uint32_t bytes = key.pkt_len;
-    run_walk(ctx, item, env_of(ctx, item));
+    if (item.mask && item.mask->reads_ct && !stale && ctx.shortcuts.enabled()) {
+        if (!walk_by_shortcut(ctx, item)) {
+            return;
+        }
+    } else {
+        run_walk(ctx, item, env_of(ctx, item), ctx.trace);
+    }
     if (SLUICE_UNLIKELY(ctx.program.needs_whole)) {
         hold_fragment(ctx, item);
         return;
@@ -227,7 +273,7 @@ bool ask_each(WorkerCtx& ctx, const Item& item, const CachedProgram& program) {
 /// A program that sends the packet itself one way is a few stores; all others are interpreted.
 void run_program(WorkerCtx& ctx, rte_mbuf* m, const CachedProgram& program) {
     if (SLUICE_UNLIKELY(
-            program.form == CachedProgram::Form::kAny ||
+            program.form == CachedProgram::Form::kAny || m->pkt_len > ctx.pipeline->tunnel_room ||
             (program.has_rewrite && !apply_rewrite(m, meta_of(m).key, program.rewrite())))) {
         apply(ctx, m, program.view());
         return;
@@ -276,6 +322,9 @@ void forward_items(WorkerCtx& ctx) {
         if (SLUICE_UNLIKELY(ctx.cache.version() != version) && item.mask) {
             // A packet before this one changed the cache: the answer may be out of date.
             item.entry = ctx.cache.find(item.hash, item.key);
+        }
+        if (SLUICE_UNLIKELY(item.m->pkt_len > ctx.pipeline->tunnel_room)) {
+            ctx.long_start = item.start;
         }
         hits += forward(ctx, item);
     }

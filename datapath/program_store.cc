@@ -199,6 +199,18 @@ void ProgramStore::release(CachedProgram* program, WorkerCounters* counters) {
     }
     CachedTrail* const trail = program->trail;
     slab_.give_back(program);
+    release_trail(trail, counters);
+}
+
+CachedTrail* ProgramStore::hold_trail(const ProgramBuffer& buffer, const Pipeline& pipeline) {
+    CachedTrail* const trail = trail_of(buffer, pipeline);
+    if (trail) {
+        ++trail->refs;
+    }
+    return trail;
+}
+
+void ProgramStore::release_trail(CachedTrail* trail, WorkerCounters* counters) {
     if (--trail->refs == 0) {
         drop_trail(trail, counters);
     }

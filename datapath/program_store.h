@@ -103,6 +103,9 @@ public:
                         WorkerCounters* counters);
     /// One key fewer.
     void release(CachedProgram* program, WorkerCounters* counters);
+    /// The trail of `buffer` for somebody who credits it himself. Null: no room.
+    CachedTrail* hold_trail(const ProgramBuffer& buffer, const Pipeline& pipeline);
+    void release_trail(CachedTrail* trail, WorkerCounters* counters);
     /// True while nothing that the trail crossed is newer. Notes that in the trail.
     static bool still_good(CachedTrail* trail, const Pipeline& pipeline) {
         return SLUICE_LIKELY(trail->checked == pipeline.sequence) || revalidate(trail, pipeline);

@@ -54,6 +54,8 @@ struct TraceRecord {
 
 struct Trace {
     std::vector<TraceRecord> records;
+    size_t limit = SIZE_MAX;  ///< more are not kept
+    bool is_full = false;     ///< there were more
 };
 
 }  // namespace sluice

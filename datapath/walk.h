@@ -138,6 +138,8 @@ private:
     void output_copies(const LogicalPort& port, bool remote);
     bool output_from_spread(const SpecialPort& port);
     bool prepare_special(const SpecialPort& port);
+    void output_bridged(const LogicalPort& port);
+    bool leaves_by_wire(const LogicalPort& port);
     bool is_from_ramp() const;
     bool is_own_ramp(uint32_t tunnel) const;
     void deliver(const LogicalPort& port, bool in_group);
@@ -174,10 +176,10 @@ private:
     /// the packet was dropped.
     bool exec_ct(const Instr* i, unsigned side);
     bool track(const CtRequest& request);
-    void ask(const CtRequest& request, CtTrail* trail);
+    CtAnswer ask(const CtRequest& request, CtTrail* trail);
     bool replay(const CtRequest& request, CtTrail* trail);
     void translate(CtTrail* trail);
-    void depend(const CtView& view);
+    void depend(const CtAnswer& answer, const CtView& view);
     void show_original(const CtView& view);
     bool commit(const Instr& i, unsigned side);
     void forget_ct();

@@ -103,6 +103,42 @@ void run_marks(const State& s, const Instr* block, uint32_t n, CtMarks* marks) {
 
 }  // namespace
 
+CtAnswer ask_conntrack(Conntrack& table, CtTuple tuple, const PacketFacts& facts,
+                       const CtRequest& request, uint32_t bytes, uint64_t now_ms, CtTrail* trail) {
+    CtAnswer answer{true, false};
+    const bool same_zone = trail->state && trail->zone == request.zone;
+    const bool is_known = same_zone && trail->known;
+    tuple.natted = same_zone && (trail->state & kNatBits);
+    CtView& view = trail->view;
+    if (!is_known) {
+        table.lookup(tuple, facts, now_ms, &view);
+        const bool exists = view.conn && !view.reopens;
+        if (request.commit && !exists) {
+            table.open(tuple, facts, *request.commit, now_ms, &view, bytes);
+            trail->state = view.ct_state;
+            return {false, false};
+        }
+        table.touch(view, facts, bytes, now_ms);
+        trail->state = view.ct_state;
+        answer.cacheable = exists && !(view.ct_state & ct::kInv);
+        answer.depends = exists && !request.commit;
+        if (!exists) {
+            view.conn = nullptr;
+        }
+    }
+    if (!request.commit || !view.conn) {
+        return answer;
+    }
+    const uint32_t version = view.version;
+    if (table.commit(tuple, facts, *request.commit, now_ms, &view, bytes) != CtCommit::kSame ||
+        view.version != version) {
+        answer.cacheable = false;
+    } else {
+        answer.depends = !is_known;
+    }
+    return answer;
+}
+
 template <bool kTrace>
 uint16_t Walker<kTrace>::zone_of(uint8_t zone, unsigned side) const {
     const Datapath& dp = *f_.datapath;
@@ -244,10 +280,8 @@ void Walker<kTrace>::translate(CtTrail* trail) {
     }
 }
 
-/// Asks the table. Afterwards the trail's view and state are the packet's, NAT not yet applied.
 template <bool kTrace>
-void Walker<kTrace>::ask(const CtRequest& request, CtTrail* trail) {
-    Conntrack& table = *env_.conntrack;
+CtAnswer Walker<kTrace>::ask(const CtRequest& request, CtTrail* trail) {
     PacketFacts changed;
     const PacketFacts* facts = &packet_facts();
     const bool has_type = is_icmp(f_.s) && has_own_ports();
@@ -262,55 +296,24 @@ void Walker<kTrace>::ask(const CtRequest& request, CtTrail* trail) {
         }
         facts = &changed;
     }
-    const uint32_t bytes = f_.s.w[kSlotPktLen];
-    const bool same_zone = trail->state && trail->zone == request.zone;
-    CtTuple tuple = tuple_of(*trail, request.zone);
-    tuple.natted = same_zone && (trail->state & kNatBits);
-    CtView& view = trail->view;
-    if (!same_zone || !trail->known) {
-        table.lookup(tuple, *facts, env_.now_ms, &view);
-        const bool exists = view.conn && !view.reopens;
-        if (request.commit && !exists) {
-            view = CtView{};
-            table.commit(tuple, *facts, *request.commit, env_.now_ms, &view, bytes);
-            trail->state = view.ct_state;
-            out_.cacheable = false;
-            return;
-        }
-        table.touch(view, *facts, bytes, env_.now_ms);
-        trail->state = view.ct_state;
-        if (!exists || (view.ct_state & ct::kInv)) {
-            out_.cacheable = false;
-        }
-        if (!exists) {
-            view.conn = nullptr;
-        } else if (!request.commit) {
-            depend(view);
-        }
-    }
-    if (!request.commit || !view.conn) {
-        return;
-    }
-    const uint32_t version = view.version;
-    if (table.commit(tuple, *facts, *request.commit, env_.now_ms, &view, bytes) !=
-            CtCommit::kSame ||
-        view.version != version) {
-        out_.cacheable = false;
-    } else if (!same_zone || !trail->known) {
-        depend(view);
-    }
+    return ask_conntrack(*env_.conntrack, tuple_of(*trail, request.zone), *facts, request,
+                         f_.s.w[kSlotPktLen], env_.now_ms, trail);
 }
 
 template <bool kTrace>
-void Walker<kTrace>::depend(const CtView& view) {
+void Walker<kTrace>::depend(const CtAnswer& answer, const CtView& view) {
+    out_.cacheable = out_.cacheable && answer.cacheable;
+    if (!answer.depends) {
+        return;
+    }
     out_.depend({view.conn, view.generation, view.version, view.ct_state & ~kNatBits,
                  view.is_reply ? 1u : 0u});
 }
 
-/// True when a fragment that went before has done this step for all.
+/// True when this step was done before the walk: by another fragment, or by a shortcut.
 template <bool kTrace>
 bool Walker<kTrace>::replay(const CtRequest& request, CtTrail* trail) {
-    if (!env_.replay || !env_.replay->replays || replayed_ >= env_.replay->count) {
+    if (!env_.replay || replayed_ >= env_.replay->told) {
         return false;
     }
     const CtReplay::Step& step = env_.replay->steps[replayed_];
@@ -319,6 +322,7 @@ bool Walker<kTrace>::replay(const CtRequest& request, CtTrail* trail) {
     }
     ++replayed_;
     *trail = step.trail;
+    depend(step.answer, trail->view);
     return true;
 }
 
@@ -359,10 +363,14 @@ bool Walker<kTrace>::track(const CtRequest& request) {
     trail->show(&f_.s);
     trail->n_unseen = 0;
     if (!replay(request, trail)) {
-        ask(request, trail);
+        const CtAnswer answer = ask(request, trail);
+        depend(answer, trail->view);
         CtReplay* const replay = env_.replay;
-        if (replay && !replay->replays && replay->count < CtReplay::kMaxSteps) {
-            replay->steps[replay->count++] = {request.op, request.nat, request.zone, *trail};
+        if (SLUICE_UNLIKELY(replay && replay->records && replay->count < CtReplay::kMaxSteps)) {
+            CtReplay::Step& step = replay->steps[replay->count++];
+            step.note(request);
+            step.answer = answer;
+            step.trail = *trail;
         }
     }
     trail->zone = request.zone;

@@ -9,6 +9,7 @@
 // trail that they started from. All of a walk's trails lie in the Walker, unused ones untouched.
 // CtReplay: the fragments of one packet are walked one by one, but conntrack is asked once, by the
 // first; the others are told the same, as in Open vSwitch, where conntrack sees the whole packet.
+// What a shortcut has asked before it gave up is told to the walk in the same way (shortcut.h).
 // Threads. The worker's own.
 #pragma once
 
@@ -62,16 +63,42 @@ struct CtRequest {
     const CtCommitArgs* commit;  ///< null: only look
 };
 
+/// What a step did to a program that is to be cached.
+struct CtAnswer {
+    bool cacheable;
+    bool depends;  ///< on the connection in the trail's view
+};
+/// Asks the table for one step. Afterwards the trail's view and state are the packet's, NAT not yet
+/// applied. `tuple` is the packet's as it is now.
+CtAnswer ask_conntrack(Conntrack& table, CtTuple tuple, const PacketFacts& facts,
+                       const CtRequest& request, uint32_t bytes, uint64_t now_ms, CtTrail* trail);
+
 struct CtReplay {
     static constexpr unsigned kMaxSteps = 16;
     struct Step {
         Op op;
         bool nat;
+        bool recirculates;
+        bool commits;
         uint16_t zone;
-        CtTrail trail;
+        CtCommitArgs args;  ///< when it commits
+        CtAnswer answer;
+        CtTrail trail;  ///< as the table's answer left it
+
+        void note(const CtRequest& request) {
+            op = request.op;
+            nat = request.nat;
+            recirculates = request.recirculates;
+            commits = request.commit != nullptr;
+            zone = request.zone;
+            if (request.commit) {
+                args = *request.commit;
+            }
+        }
     };
     unsigned count = 0;
-    bool replays = false;  ///< false: this walk is the first and writes
+    unsigned told = 0;     ///< the walk is told so many steps, what follows is asked
+    bool records = false;  ///< the walk writes what it asked behind them
     Step steps[kMaxSteps];
 };
 

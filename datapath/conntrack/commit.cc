@@ -110,18 +110,28 @@ CtLink Conntrack::Impl::create(const CtKey& key, const PacketFacts& facts, const
 
 CtCommit Conntrack::commit(const CtTuple& tuple, const PacketFacts& facts, const CtCommitArgs& args,
                            uint64_t now_ms, CtView* view, uint32_t bytes) {
-    const bool wants_nat = args.nat.kind != CtNat::kNone;
     CtCommit result = CtCommit::kSame;
     if (view->conn && !view->reopens && !impl_->is_expired(*view->conn, now_ms) &&
         mark_existing(args.marks, view, &result)) {
+        const bool wants_nat = args.nat.kind != CtNat::kNone;
         view->ct_state |= wants_nat && view->has_nat ? view->nat_state : 0;
         return result;
     }
+    lookup(tuple, facts, now_ms, view);
+    return open(tuple, facts, args, now_ms, view, bytes);
+}
+
+CtCommit Conntrack::open(const CtTuple& tuple, const PacketFacts& facts, const CtCommitArgs& args,
+                         uint64_t now_ms, CtView* view, uint32_t bytes) {
+    const bool wants_nat = args.nat.kind != CtNat::kNone;
     Impl& impl = *impl_;
     const CtKey key = ct_key_of(tuple);
     CtTuple plain = tuple;
+    CtCommit result = CtCommit::kSame;
     for (unsigned tries = 0; tries < 4; ++tries) {
-        lookup(plain, facts, now_ms, view);
+        if (tries != 0) {
+            lookup(plain, facts, now_ms, view);
+        }
         if (view->reopens) {
             impl.remove(view->conn, view->generation, CtCounters::kExpired);
             plain.natted = 0;

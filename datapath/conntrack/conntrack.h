@@ -153,6 +153,8 @@ public:
     /// Pure. `tuple` is the packet's present one with its zone (for has_inner the outer one).
     void lookup(const CtTuple& tuple, const PacketFacts& facts, uint64_t now_ms,
                 CtView* view) const;
+    /// Has the memory fetched that lookup() reads first, and that commit() writes.
+    void prefetch(const CtTuple& tuple) const;
     /// The same for a connection known already: what lookup() would say now, without hashing. False
     /// when it is another connection by now, has expired or is reopened, or when the packet (ICMP
     /// identifier, quoted packet) belongs to another one: look it up then. Leaves `translated`,
@@ -167,6 +169,9 @@ public:
     /// packet is now, translation included when args.nat.kind asks for any NAT.
     CtCommit commit(const CtTuple& tuple, const PacketFacts& facts, const CtCommitArgs& args,
                     uint64_t now_ms, CtView* view, uint32_t bytes = 0);
+    /// commit() for a packet of which lookup() has just said, in `view`, that it has no connection.
+    CtCommit open(const CtTuple& tuple, const PacketFacts& facts, const CtCommitArgs& args,
+                  uint64_t now_ms, CtView* view, uint32_t bytes = 0);
     /// Removes expired connections, `budget` at most; returns how many. Each worker has its share
     /// of the table and comes around it once a second of `now_ms` if it calls often enough.
     unsigned sweep(unsigned worker, uint64_t now_ms, unsigned budget);

@@ -161,6 +161,11 @@ void Conntrack::lookup(const CtTuple& tuple, const PacketFacts& facts, uint64_t 
     }
 }
 
+void Conntrack::prefetch(const CtTuple& tuple) const {
+    const CtKey key = ct_key_of(tuple);
+    __builtin_prefetch(&impl_->buckets[impl_->hash(key) & impl_->bucket_mask], 1);
+}
+
 bool Conntrack::review(CtConn* conn, uint32_t generation, bool is_reply, const PacketFacts& facts,
                        uint64_t now_ms, CtView* view) const {
     if (SLUICE_UNLIKELY(!conn->is(generation) || impl_->is_expired(*conn, now_ms) ||
