@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/program_options.hpp>
 #include <cstdlib>
 #include <fstream>
@@ -48,7 +49,8 @@ po::options_description describe(Options* o, std::string* cores, std::vector<std
         "Southbound remotes, e.g. ssl:10.0.0.1:6642,ssl:10.0.0.2:6642")(
         "system-id", po::value(&o->system_id)->value_name("NAME"), "this chassis' name")(
         "encap-ip", po::value(&o->encap_ip)->value_name("IP"), "tunnel address")(
-        "encap-type", po::value(&o->encap_type)->value_name("TYPE"), "geneve")(
+        "encap-type", po::value(&o->encap_type)->value_name("TYPES"),
+        "geneve (the default), stt, vxlan or several of them, separated by commas")(
         "private-key,p", po::value(&o->private_key)->value_name("FILE"), "TLS key")(
         "certificate,c", po::value(&o->certificate)->value_name("FILE"), "TLS certificate")(
         "ca-cert,C", po::value(&o->ca_cert)->value_name("FILE"), "CA that signs the peer");
@@ -107,8 +109,13 @@ Result<void> check(const Options& o) {
     if (o.help || o.version) {
         return {};
     }
-    if (o.encap_type != "geneve") {
-        return Error{"--encap-type " + o.encap_type + ": only geneve is supported"};
+    for (size_t start = 0; start <= o.encap_type.size();) {
+        const size_t end = std::min(o.encap_type.find(',', start), o.encap_type.size());
+        const std::string type = o.encap_type.substr(start, end - start);
+        if (type != "geneve" && type != "stt" && type != "vxlan") {
+            return Error{"--encap-type: \"" + type + "\" is none of geneve, stt, vxlan"};
+        }
+        start = end + 1;
     }
     if (!o.encap_ip.empty() && !parse_ip4(o.encap_ip) && !parse_ip6(o.encap_ip)) {
         return Error{"--encap-ip: \"" + o.encap_ip + "\" is not an IP address"};
