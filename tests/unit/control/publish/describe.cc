@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <map>
 #include <sstream>
 
 #include "lib/program/table.h"
@@ -61,10 +62,10 @@ struct Describer {
                 security +=
                     fmt::format(" {:x}/{}/{}", entry.mac, entry.ip4.size(), entry.ip6.size());
             }
-            line(" port {} {}{}{}{} security{} mirrors in {} out {}", port->key, reach(*port),
+            line(" port {} {}{}{}{}{} security{} mirrors in {} out {}", port->key, reach(*port),
                  port->is_localport ? " localport" : "", port->is_localnet ? " localnet" : "",
-                 port->ct_zone != 0 ? " zone" : "", security, mirrors(port->mirrors_in),
-                 mirrors(port->mirrors_out));
+                 port->is_ramp ? " ramp" : "", port->ct_zone != 0 ? " zone" : "", security,
+                 mirrors(port->mirrors_in), mirrors(port->mirrors_out));
         }
     }
 
@@ -76,8 +77,14 @@ struct Describer {
                 tunnels.push_back(options.tunnel_name(tunnel));
             }
             std::sort(tunnels.begin(), tunnels.end());
-            lines.push_back(fmt::format(" group {} here {} local {} tunnels {} remote {}", key,
-                                        group->here, group->local, tunnels, group->remote_ports));
+            std::vector<std::string> ramps;
+            for (const uint32_t ramp : group->ramps) {
+                ramps.push_back(options.tunnel_name(ramp));
+            }
+            std::sort(ramps.begin(), ramps.end());
+            lines.push_back(fmt::format(" group {} here {} local {} tunnels {} ramps {} remote {}",
+                                        key, group->here, group->local, tunnels, ramps,
+                                        group->remote_ports));
         });
         std::sort(lines.begin(), lines.end());
         for (const std::string& text : lines) {
@@ -143,8 +150,9 @@ struct Describer {
 
     void entry(const char* name, const std::vector<const EntryPoint*>& list) {
         for (const EntryPoint* point : list) {
-            line("  {} {}:{} flags {:#x} strip {} mask {}", name, datapath_name(point->datapath),
-                 point->inport, point->flags, point->strip_vlan, masks(point->masks));
+            line("  {} {}:{} flags {:#x} strip {} source {} mask {}", name,
+                 datapath_name(point->datapath), point->inport, point->flags, point->strip_vlan,
+                 point->source, masks(point->masks));
         }
     }
 
@@ -154,13 +162,28 @@ struct Describer {
             if (!e) {
                 continue;
             }
+            const Underlay* side = e->underlay;
             line("entry of port {} takes tags {} underlay {}", port, e->untagged_takes_tags,
-                 e->underlay ? fmt::format("{:x}", e->underlay->mac) : "-");
+                 side ? fmt::format("{:x} {} {} {}", side->mac, side->geneve_port, side->vxlan_port,
+                                    side->stt_port)
+                      : "-");
             entry("untagged", e->untagged);
             for (unsigned tag = 0; tag < 4096; ++tag) {
                 if (const auto* list = e->tagged.find(static_cast<uint16_t>(tag))) {
                     entry(fmt::format("tag {}", tag).c_str(), **list);
                 }
+            }
+        }
+    }
+
+    void ramps() {
+        std::map<uint32_t, const std::vector<RampEntry>*> by_vni;
+        pipeline.ramps.for_each([&](uint32_t vni, auto* list) { by_vni[vni] = list; });
+        for (const auto& [vni, list] : by_vni) {
+            for (const RampEntry& ramp : *list) {
+                entry(fmt::format("VTEP {:02x} VNI {}", fmt::join(ramp.remote.bytes, ""), vni)
+                          .c_str(),
+                      {ramp.entry});
             }
         }
     }
@@ -183,16 +206,23 @@ struct Describer {
         std::vector<std::string> lines;
         for (size_t i = 0; i < pipeline.tunnels.size(); ++i) {
             if (const Tunnel* t = pipeline.tunnels[i]) {
-                lines.push_back(fmt::format("tunnel {} state {} port {} csum {} {:02x}",
-                                            options.tunnel_name(static_cast<uint32_t>(i)),
-                                            int(t->state), t->port, t->csum,
-                                            fmt::join(t->header, t->header + t->header_len, "")));
+                lines.push_back(
+                    fmt::format("tunnel {} type {} state {} port {} csum {} room {} {:02x}",
+                                options.tunnel_name(static_cast<uint32_t>(i)), int(t->type),
+                                int(t->state), t->port, t->csum, t->room,
+                                fmt::join(t->header, t->header + t->header_len, "")));
             }
         }
+        pipeline.tunnels_from.for_each([&](uint64_t key, uint32_t tunnel) {
+            lines.push_back(fmt::format("from {}: {} is {}", key & 0xffffffff,
+                                        options.tunnel_name(static_cast<uint32_t>(key >> 32)),
+                                        options.tunnel_name(tunnel)));
+        });
         std::sort(lines.begin(), lines.end());
         for (const std::string& text : lines) {
             line("{}", text);
         }
+        line("tunnel room {}", pipeline.tunnel_room);
     }
 };
 
@@ -218,6 +248,7 @@ std::string describe(const Pipeline& pipeline, const DescribeOptions& options) {
         d.tables(*datapath);
     }
     d.entries();
+    d.ramps();
     d.tunnels();
     d.line("tunnel masks {}", d.masks(pipeline.tunnel_masks));
     d.line("lengths {}", pipeline.pkt_lens);
