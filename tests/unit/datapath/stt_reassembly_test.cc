@@ -2,6 +2,7 @@
 // The table of incomplete STT frames by itself: limits, who pays for them, time.
 #include "datapath/tunnel/stt_reassembly.h"
 
+#include <catch2/catch.hpp>
 #include <map>
 
 #include "tests/unit/datapath/world.h"
@@ -54,10 +55,10 @@ struct Held {
 
 TEST_CASE("when slots run out the oldest frame goes", "[stt]") {
     Held t({.frames = 4,
-             .buffers = 100,
-             .frames_per_source = 4,
-             .buffers_per_source = 100,
-             .segments_per_frame = 10});
+            .buffers = 100,
+            .frames_per_source = 4,
+            .buffers_per_source = 100,
+            .segments_per_frame = 10});
     for (uint32_t i = 0; i < 4; ++i) {
         CHECK(t.add(i, 1, 0, 16, 32) == Verdict::kHeld);
     }
@@ -70,10 +71,10 @@ TEST_CASE("when slots run out the oldest frame goes", "[stt]") {
 
 TEST_CASE("a source pays with its own oldest frames", "[stt]") {
     Held t({.frames = 16,
-             .buffers = 40,
-             .frames_per_source = 3,
-             .buffers_per_source = 10,
-             .segments_per_frame = 20});
+            .buffers = 40,
+            .frames_per_source = 3,
+            .buffers_per_source = 10,
+            .segments_per_frame = 20});
     CHECK(t.add(1, 1, 0, 16, 64) == Verdict::kHeld);
     for (uint32_t i = 0; i < 50; ++i) {
         CHECK(t.add(2, i, 0, 16, 64) == Verdict::kHeld);
@@ -98,10 +99,10 @@ TEST_CASE("a source pays with its own oldest frames", "[stt]") {
 
 TEST_CASE("buffers of all sources together are bounded", "[stt]") {
     Held t({.frames = 64,
-             .buffers = 20,
-             .frames_per_source = 64,
-             .buffers_per_source = 20,
-             .segments_per_frame = 30});
+            .buffers = 20,
+            .frames_per_source = 64,
+            .buffers_per_source = 20,
+            .segments_per_frame = 30});
     for (uint32_t i = 0; i < 200; ++i) {
         CHECK(t.add(i, 1, 0, 100, 1000, 3) == Verdict::kHeld);
         CHECK(t.table.buffers() <= 20);

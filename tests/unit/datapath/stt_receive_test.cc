@@ -495,3 +495,20 @@ TEST_CASE("a million half frames cost bounded memory and harm no real one", "[st
     CHECK(net.lab.in_use() == 0);
     CHECK(net.drops(Drop::k_stt_evicted) + net.drops(Drop::k_stt_timeout) == kHalves);
 }
+
+TEST_CASE("BFD in STT with key 0 is the tunnel's, with another it is a tenant's", "[stt]") {
+    SttReceiver net;
+    const Bytes bfd = PacketBuilder()
+                          .eth(1, 2)
+                          .ip4(ip(169, 254, 1, 1), ip(169, 254, 1, 0))
+                          .ttl(255)
+                          .udp(49152, 3784)
+                          .payload(24);
+    SttFrame f{.context = 0, .inner = bfd};
+    net.lab.send(kUplink, segments_of(f.bytes(), 2000)[0].bytes());
+    CHECK(net.lab.take_punts() == std::vector<Bytes>{bfd});
+    f.context = kContext;
+    net.lab.send(kUplink, segments_of(f.bytes(), 2000)[0].bytes());
+    CHECK(net.lab.take_punts().empty());
+    CHECK(net.ports.frames(0) == std::vector<Bytes>{bfd});
+}
