@@ -13,7 +13,7 @@ TALK = [a.udp(here), b.udp(here), here.udp(a), here.udp(b), there.udp(a), there.
         there.udp(a, link=there.ether(BROADCAST)), a.arp(here.ip), here.arp('10.0.0.99'),
         a.udp6(here), here.udp(out), there.udp(out), a.udp(b), a.udp(here, size=1300),
         here.udp6(b, size=1300), here.udp(b, size=1300),
-        tagged(out.udp(here), 8), tagged(out.udp(here, link=out.ether(BROADCAST)), 8),
+        tagged(out.udp(here, link=out.ether(BROADCAST)), 8),
         tagged(out.arp(here.ip), 8)]
 SPEC = {
     'chassis': [mapped('hv1', 1), mapped('hv2', 2)],

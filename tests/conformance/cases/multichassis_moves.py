@@ -11,7 +11,7 @@ out = Host('wire', 0x90, '10.0.0.90')
 RARP = new.send(Ether(src=new.mac, dst=BROADCAST, type=0x8035)
                 / ARP(op=3, hwsrc=new.mac, hwdst=new.mac, psrc='0.0.0.0', pdst='0.0.0.0'))
 TALK = [a.udp(old), b.udp(old), old.udp(a), old.udp(b), new.udp(a), new.udp(b), new.udp(out),
-        old.udp(out), a.udp(b, link=a.ether(BROADCAST)), tagged(out.udp(old), 8),
+        old.udp(out), a.udp(b, link=a.ether(BROADCAST)),
         tagged(out.udp(old, link=out.ether(BROADCAST)), 8), new.arp(a.ip), old.arp(b.ip)]
 SPEC = {
     'chassis': [mapped('hv1', 1), mapped('hv2', 2)],
