@@ -106,6 +106,10 @@ void Walker<kTrace>::output_port(uint32_t key, bool remote, bool in_group) {
             }
             [[fallthrough]];
         case Reach::kRedirect:
+            if (SLUICE_UNLIKELY(port.peer_key != 0)) {
+                output_bridged(port);
+                return;
+            }
             key = port.via_key;
             f_.s.w[kSlotOutport] = key;
             break;
@@ -177,6 +181,10 @@ void Walker<kTrace>::logical_to_physical() {
         return;
     }
     if (port.reach == Reach::kVif) {
+        if (SLUICE_UNLIKELY(port.is_localnet) && !leaves_by_wire(port)) {
+            f_.s.set_mac(kSlotEthSrc, source);
+            return;
+        }
         if constexpr (kTrace) {
             record(TraceRecord::Kind::kOutput);
             trace_->records.back().port = port.port;

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "datapath/walk.h"
+#include "lib/net/wire.h"
+#include "lib/program/shared_wire.h"
 
 namespace sluice {
 
@@ -31,6 +33,26 @@ bool Walker<kTrace>::output_from_spread(const SpecialPort& port) {
     return true;
 }
 
+/// To a gateway on another chassis by the physical network that the router is on: straight out of
+/// the switch's localnet port, from the router's MAC.
+template <bool kTrace>
+void Walker<kTrace>::output_bridged(const LogicalPort& port) {
+    const Datapath* peer = pipeline_.datapath(port.peer_datapath);
+    if (!peer || !port.special) {
+        drop(Drop::k_unbound_port);
+        return;
+    }
+    const Frame saved = f_;
+    f_.write(kSlotEthSrc, 0xffff, static_cast<uint32_t>(port.special->chassis_mac >> 32));
+    f_.write(kSlotEthSrc + 1, ~0u, static_cast<uint32_t>(port.special->chassis_mac));
+    f_.datapath = peer;
+    f_.s.w[kSlotDatapath] = peer->key;
+    f_.s.w[kSlotOutport] = port.peer_key;
+    out_.cross(peer->index);
+    logical_to_physical();
+    f_ = saved;
+}
+
 /// False when the packet is not to leave by the port.
 template <bool kTrace>
 bool Walker<kTrace>::prepare_special(const SpecialPort& port) {
@@ -47,11 +69,53 @@ bool Walker<kTrace>::prepare_special(const SpecialPort& port) {
     return true;
 }
 
+/// Gives a frame for the wire to the other switches that share it. False when it is for one of them
+/// alone.
+template <bool kTrace>
+bool Walker<kTrace>::leaves_by_wire(const LogicalPort& port) {
+    const PortEntry* entry =
+        port.port < pipeline_.entries.size() ? pipeline_.entries[port.port] : nullptr;
+    const std::vector<const EntryPoint*>* list = entry ? &entry->untagged : nullptr;
+    if (entry && port.vlan_tci) {
+        const auto* tagged = entry->tagged.find(port.vlan_tci & wire::kVlanVid);
+        list = tagged ? *tagged : nullptr;
+    }
+    const SharedWire* shared = list && list->size() > 1 ? shared_wire_of(*list->front()) : nullptr;
+    if (SLUICE_LIKELY(!shared)) {
+        return true;
+    }
+    const auto cross = [&](const EntryPoint& to) {
+        LogicalPort patch{};
+        patch.peer_datapath = to.datapath;
+        patch.peer_key = to.inport;
+        if (to.datapath != f_.datapath->index || to.inport != port.key) {
+            reenter(patch);
+        }
+    };
+    const uint64_t dst = f_.s.mac(kSlotEthDst);
+    if (dst >> 40 & 1) {
+        for (const EntryPoint* to : *list) {
+            cross(*to);
+        }
+        return true;
+    }
+    const EntryPoint* const* known = shared->macs->find(dst);
+    if (!known || (*known)->datapath == f_.datapath->index) {
+        return true;
+    }
+    cross(**known);
+    return false;
+}
+
 template void Walker<false>::output_copies(const LogicalPort&, bool);
 template void Walker<true>::output_copies(const LogicalPort&, bool);
 template bool Walker<false>::output_from_spread(const SpecialPort&);
 template bool Walker<true>::output_from_spread(const SpecialPort&);
+template void Walker<false>::output_bridged(const LogicalPort&);
+template void Walker<true>::output_bridged(const LogicalPort&);
 template bool Walker<false>::prepare_special(const SpecialPort&);
 template bool Walker<true>::prepare_special(const SpecialPort&);
+template bool Walker<false>::leaves_by_wire(const LogicalPort&);
+template bool Walker<true>::leaves_by_wire(const LogicalPort&);
 
 }  // namespace sluice
