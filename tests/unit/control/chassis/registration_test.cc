@@ -64,6 +64,25 @@ TEST_CASE("settings of one chassis override the common ones") {
     });
 }
 
+TEST_CASE("several encaps: one for each type and address, and which address is the default") {
+    EventLoop loop;
+    Central central;
+    Hypervisor hv(&central, &loop, "hv1", "192.168.0.1");
+    hv.vs({"set", "Open_vSwitch", ".", "external_ids:ovn-encap-type=geneve,vxlan",
+           "external_ids:ovn-encap-ip=\"192.168.0.7,192.168.0.8\"",
+           "external_ids:ovn-encap-ip-default=192.168.0.8"});
+    const auto rows = [&](const char* address) {
+        return central.sb({"--bare", "--columns=type,options", "find", "Encap",
+                           "ip=" + std::string(address)});
+    };
+    until(&loop, [&] { return rows("192.168.0.8").find("is_default=true") != std::string::npos; });
+    for (const char* type : {"geneve", "vxlan"}) {
+        CHECK(rows("192.168.0.7").find(type) != std::string::npos);
+        CHECK(rows("192.168.0.8").find(type) != std::string::npos);
+    }
+    CHECK(rows("192.168.0.7").find("is_default") == std::string::npos);
+}
+
 TEST_CASE("a chassis left behind with our address is replaced") {
     EventLoop loop;
     Central central;

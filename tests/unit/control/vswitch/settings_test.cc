@@ -41,6 +41,32 @@ TEST_CASE("external_ids as ovn-controller(8) lists them") {
     CHECK(s.problems.empty());
 }
 
+TEST_CASE("several tunnel addresses and STT by option") {
+    const auto with = [](const char* address) {
+        return make_settings({{"system-id", "hv1"},
+                              {"ovn-encap-type", "geneve"},
+                              {"ovn-encap-ip", "10.0.0.1,10.0.0.2"},
+                              {"ovn-encap-ip-default", address},
+                              {"ovn-is-interconn", "true"},
+                              {"sluice-stt", "true"}},
+                             {}, "");
+    };
+    const Settings s = with("10.0.0.2");
+    CHECK(s.problems.empty());
+    CHECK(s.encap.ip == physical::parse_address("10.0.0.2"));
+    CHECK(s.encap_ip_default == "10.0.0.2");
+    CHECK(s.encap.is_interconn);
+    CHECK(s.encap.prefers_stt);
+    CHECK(s.other_config.at("sluice-stt") == "true");
+    for (const char* bad : {"10.0.0.3", "nowhere"}) {
+        const Settings refused = with(bad);
+        CHECK(refused.problems.size() == 1);
+        CHECK_FALSE(refused.encap.ip);
+        CHECK(refused.encap_ip_default.empty());
+    }
+    CHECK_FALSE(make_settings({}, {}, "").other_config.contains("sluice-stt"));
+}
+
 TEST_CASE("defaults and whose word counts") {
     const Settings none = make_settings({}, {}, "");
     CHECK(none.chassis.empty());
