@@ -95,8 +95,7 @@ void enter(WorkerCtx& ctx, rte_mbuf* m, const EntryPoint& entry) {
     key.context = context_of_entry(entry.id);
     Item* item = next_item(ctx);
     item->m = m;
-    item->start = {WalkStart::Kind::kIngress, datapath, entry.inport, 0, entry.flags,
-                   entry.source};
+    item->start = {WalkStart::Kind::kIngress, datapath, entry.inport, 0, entry.flags, entry.source};
     item->mask = entry.masks ? mask_for(*entry.masks, key) : nullptr;
     finish_item(ctx, item);
 }
@@ -207,8 +206,7 @@ bool is_plain(const WorkerCtx& ctx, PortId id, PlainPort* out) {
         return false;
     }
     const Datapath* datapath = pipeline.datapath(entry.datapath);
-    out->start = {WalkStart::Kind::kIngress, datapath, entry.inport, 0, entry.flags,
-                  entry.source};
+    out->start = {WalkStart::Kind::kIngress, datapath, entry.inport, 0, entry.flags, entry.source};
     out->masks = entry.masks;
     out->context = context_of_entry(entry.id);
     return datapath && entry.masks;

@@ -58,10 +58,11 @@ void Walker<kTrace>::output_members(const std::vector<uint32_t>& members, bool r
 template <bool kTrace>
 void Walker<kTrace>::output_group(const Group& group, bool remote) {
     const bool tunnels = remote && !from_localport();
-    record(TraceRecord::Kind::kReplicate, group.key,
-           static_cast<uint32_t>(group.local.size() + (remote ? group.here.size() : 0) +
-                                 (tunnels ? group.tunnels.size() + group.ramps.size() +
-                                            group.remote_ports.size() : 0)));
+    record(
+        TraceRecord::Kind::kReplicate, group.key,
+        static_cast<uint32_t>(
+            group.local.size() + (remote ? group.here.size() : 0) +
+            (tunnels ? group.tunnels.size() + group.ramps.size() + group.remote_ports.size() : 0)));
     if (remote) {
         output_members(group.here, false);
     }

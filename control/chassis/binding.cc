@@ -85,7 +85,8 @@ private:
             return;
         }
         const std::string& wish = port.option("requested-encap-ip");
-        plan_.claims[port.uuid] = {can == CanBind::kAdditional, wish.empty() ? vif->encap_ip : wish};
+        plan_.claims[port.uuid] = {can == CanBind::kAdditional,
+                                   wish.empty() ? vif->encap_ip : wish};
     }
 
     /// The interface that carries `parent`, provided that the parent itself may be bound here.
@@ -105,9 +106,8 @@ private:
             return;
         }
         const bool is_alone = ha_size(mirror_, port) == 1;
-        const bool is_first = std::none_of(order.begin(), self, [&](const sb::Chassis* row) {
-            return live_.contains(row->name);
-        });
+        const bool is_first = std::none_of(
+            order.begin(), self, [&](const sb::Chassis* row) { return live_.contains(row->name); });
         if (is_alone || (is_first && !live_.empty())) {
             plan_.claims[port.uuid] = {};
         } else {

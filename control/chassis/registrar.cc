@@ -53,8 +53,9 @@ std::vector<std::string> Registrar::encap_types(const Settings& settings) const 
     std::vector<std::string> types = settings.encap_types;
     if (schema && std::atoi(schema->version.c_str()) >= kMajorWithoutStt &&
         std::erase(types, "stt") != 0) {
-        LOG_WARN_RL("the Southbound database of this version knows no stt encaps; set "
-                    "external_ids:sluice-stt=true on the chassis that are to use it");
+        LOG_WARN_RL(
+            "the Southbound database of this version knows no stt encaps; set "
+            "external_ids:sluice-stt=true on the chassis that are to use it");
     }
     return types;
 }

@@ -113,8 +113,7 @@ private:
 
 bool equal(const Group& a, const Group& b) {
     return a.key == b.key && a.here == b.here && a.local == b.local && a.tunnels == b.tunnels &&
-           a.ramps == b.ramps &&
-           a.remote_ports == b.remote_ports;
+           a.ramps == b.ramps && a.remote_ports == b.remote_ports;
 }
 
 }  // namespace

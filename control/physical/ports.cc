@@ -113,9 +113,9 @@ bool equal(const LogicalPort& a, const LogicalPort& b) {
     if (a.key != b.key || a.reach != b.reach || a.is_localport != b.is_localport ||
         a.is_localnet != b.is_localnet || a.port != b.port || a.vlan_tci != b.vlan_tci ||
         a.peer_datapath != b.peer_datapath || a.peer_key != b.peer_key || a.tunnel != b.tunnel ||
-        a.is_ramp != b.is_ramp ||
-        a.via_key != b.via_key || a.ct_zone != b.ct_zone || a.mirrors_in != b.mirrors_in ||
-        a.mirrors_out != b.mirrors_out || has_security != (b.security != nullptr)) {
+        a.is_ramp != b.is_ramp || a.via_key != b.via_key || a.ct_zone != b.ct_zone ||
+        a.mirrors_in != b.mirrors_in || a.mirrors_out != b.mirrors_out ||
+        has_security != (b.security != nullptr)) {
         return false;
     }
     if ((a.special || b.special) && (!a.special || !b.special || !(*a.special == *b.special))) {

@@ -73,8 +73,8 @@ void read_encap(const Reader& reader, Settings* out) {
     out->encap_ip_default = reader.get("ovn-encap-ip-default");
     if (!out->encap_ip_default.empty()) {
         encap.ip = physical::parse_address(out->encap_ip_default);
-        if (!encap.ip || std::find(encap.ips.begin(), encap.ips.end(), *encap.ip) ==
-                             encap.ips.end()) {
+        if (!encap.ip ||
+            std::find(encap.ips.begin(), encap.ips.end(), *encap.ip) == encap.ips.end()) {
             out->problems.push_back(fmt::format(
                 "ovn-encap-ip-default: \"{}\" is not in ovn-encap-ip", out->encap_ip_default));
             encap.ip.reset();

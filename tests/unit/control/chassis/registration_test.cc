@@ -72,8 +72,8 @@ TEST_CASE("several encaps: one for each type and address, and which address is t
            "external_ids:ovn-encap-ip=\"192.168.0.7,192.168.0.8\"",
            "external_ids:ovn-encap-ip-default=192.168.0.8"});
     const auto rows = [&](const char* address) {
-        return central.sb({"--bare", "--columns=type,options", "find", "Encap",
-                           "ip=" + std::string(address)});
+        return central.sb(
+            {"--bare", "--columns=type,options", "find", "Encap", "ip=" + std::string(address)});
     };
     until(&loop, [&] { return rows("192.168.0.8").find("is_default=true") != std::string::npos; });
     for (const char* type : {"geneve", "vxlan"}) {
