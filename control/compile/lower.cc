@@ -52,12 +52,15 @@ private:
         return rule_of_flow_[flow];
     }
 
-    static std::vector<TableCond> table_conds(std::span<const LiveCond> conds) {
-        std::vector<TableCond> out;
+    static void put_conds(std::span<const LiveCond> conds, std::vector<TableCond>* out) {
         for (const LiveCond& cond : conds) {
-            out.push_back({state_slice(cond.slice), &cond.values->ranges()});
+            out->push_back({state_slice(cond.slice), &cond.values->ranges()});
         }
-        return out;
+    }
+    const std::vector<TableCond>& table_conds(std::span<const LiveCond> conds) {
+        conds_.clear();
+        put_conds(conds, &conds_);
+        return conds_;
     }
 
     void say(Form form, size_t rows, const std::string& why) {
@@ -82,7 +85,8 @@ private:
         }
         std::vector<TableRow> rows;
         for (size_t r = begin; r < end; ++r) {
-            rows.push_back({rule(r), table_conds(rows_[r]->conds)});
+            rows.push_back({rule(r), {}});
+            put_conds(rows_[r]->conds, &rows.back().conds);
         }
         if (builder_.add_bitmap(rows)) {
             say(Form::kBitmap, end - begin, "many rows over several dimensions");
@@ -115,8 +119,9 @@ private:
 
     void index(const IndexPlan& plan) {
         std::vector<uint32_t> candidate(plan.end - plan.begin, kNoRule);
+        std::vector<uint32_t> out;
         const auto list = [&](const std::vector<size_t>& rows) {
-            std::vector<uint32_t> out;
+            out.clear();
             for (const size_t r : rows) {
                 uint32_t& c = candidate[r - plan.begin];
                 if (c == kNoRule) {
@@ -128,6 +133,7 @@ private:
             return builder_.add_list(out);
         };
         std::vector<uint32_t> lists;
+        lists.reserve(plan.lists.size());
         for (const auto& rows : plan.lists) {
             lists.push_back(list(rows));
         }
@@ -138,6 +144,7 @@ private:
         case Form::kDirect: direct(plan, lists, list(plan.miss)); break;
         default: {
             std::vector<uint32_t> keys;
+            keys.reserve(plan.keys.size() * plan.words.size());
             for (const auto& key : plan.keys) {
                 keys.insert(keys.end(), key.begin(), key.end());
             }
@@ -166,6 +173,7 @@ private:
     std::vector<const LiveRow*> rows_;
     std::vector<uint32_t> rule_of_flow_;
     TableBuilder builder_;
+    std::vector<TableCond> conds_;  ///< of the candidate at hand
     std::string text_;
     unsigned segments_ = 0;
 };

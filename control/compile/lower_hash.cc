@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Indexes over exact words.
 #include <algorithm>
+#include <cstdint>
 #include <iterator>
+#include <utility>
 
 #include "control/compile/lower_index.h"
 
@@ -299,6 +301,76 @@ bool single_key(const Pins& pins, size_t row, const Words& words, uint32_t* key)
     return found == words.size();
 }
 
+bool bears_on(const Pins::Pin& pin, const HashWord& word) {
+    return pin.slot == word.slot && (pin.mask & word.mask) == word.mask;
+}
+
+/// What keys_of() says, one key behind the other, of a row in which one condition at most has
+/// several values that bear on the words. False: it has more of them.
+bool plain_keys(const Pins& pins, size_t at, const LiveRow& row, const Words& words,
+                std::vector<uint32_t>* keys) {
+    keys->clear();
+    uint32_t key[kMaxHashWords] = {};
+    bool is_pinned[kMaxHashWords] = {};
+    bool is_of_several[kMaxHashWords] = {};
+    const LiveCond* several = nullptr;
+    for (size_t i = 0; i < row.conds.size(); ++i) {
+        const uint32_t cond = pins.first[at] + static_cast<uint32_t>(i);
+        for (uint32_t p = pins.conds[cond].first_pin; p < pins.conds[cond + 1].first_pin; ++p) {
+            for (size_t w = 0; w < words.size(); ++w) {
+                if (!bears_on(pins.pins[p], words[w])) {
+                    continue;
+                }
+                if (!pins.conds[cond].is_single) {
+                    if (several != nullptr && several != &row.conds[i]) {
+                        return false;
+                    }
+                    several = &row.conds[i];
+                    is_of_several[w] = true;
+                    continue;
+                }
+                const uint32_t value = pins.pins[p].value & words[w].mask;
+                if (is_pinned[w] && key[w] != value) {
+                    return true;  // two conditions that exclude each other: no key
+                }
+                key[w] = value;
+                is_pinned[w] = true;
+            }
+        }
+    }
+    for (size_t w = 0; w < words.size(); ++w) {
+        if (!is_pinned[w] && !is_of_several[w]) {
+            return true;
+        }
+    }
+    if (several == nullptr) {
+        keys->assign(key, key + words.size());
+        return true;
+    }
+    const Slice s = state_slice(several->slice);
+    for (const ValueRange& r : several->values->ranges()) {
+        const U128 number = r.lo << s.shift;
+        bool fits = true;
+        for (size_t w = 0; w < words.size(); ++w) {
+            if (is_of_several[w]) {
+                const unsigned down = 32 * (s.slots - 1u - (words[w].slot - s.slot));
+                const uint32_t value = static_cast<uint32_t>(number >> down) & words[w].mask;
+                fits = fits && (!is_pinned[w] || key[w] == value);
+                key[w] = is_pinned[w] ? key[w] : value;
+            }
+        }
+        bool is_new = fits;
+        for (size_t k = 0; k < keys->size() && is_new; k += words.size()) {
+            is_new =
+                !std::equal(key, key + words.size(), keys->begin() + static_cast<ptrdiff_t>(k));
+        }
+        if (is_new) {
+            keys->insert(keys->end(), key, key + words.size());
+        }
+    }
+    return true;
+}
+
 /// Rows by key, in the order of keys and then of rows.
 class KeyGroups {
 public:
@@ -351,6 +423,29 @@ private:
     std::vector<Item> items_;
     std::vector<uint32_t> keys_;
 };
+
+/// Whether every list is short so far: up to a row that has nothing left to check, none under which
+/// further ones are reached. Rows that come later make no list shorter.
+bool are_short(const KeyGroups& groups, const Pins& pins, size_t begin, const Words& words) {
+    return groups.each([&](const uint32_t*, const std::vector<size_t>& rows) {
+        size_t length = 0;
+        size_t last = SIZE_MAX;
+        for (const size_t r : rows) {
+            if (std::exchange(last, r) == r) {
+                continue;
+            }
+            bool is_settled = true;
+            for (uint32_t c = pins.first[r - begin]; c < pins.first[r - begin + 1]; ++c) {
+                is_settled = is_settled && settled(pins, c, words);
+            }
+            ++length;
+            if (is_settled || length > kMaxList) {
+                break;
+            }
+        }
+        return length <= kMaxList;
+    });
+}
 
 /// Puts the rows that pin nothing into every list that they can meet, and measures the lists.
 void add_loose(const std::vector<const LiveRow*>& rows, std::vector<size_t> loose, IndexPlan* to) {
@@ -441,6 +536,57 @@ std::vector<Words> hash_candidates(const Pins& pins) {
     return out;
 }
 
+namespace {
+
+/// Puts rows under their keys; those without any are loose. False: there are too many of them, or
+/// some list is too long already.
+bool group_rows(const Pins& pins, const std::vector<const LiveRow*>& rows, size_t begin, size_t end,
+                IndexPlan* plan, KeyGroups* groups, std::vector<size_t>* loose) {
+    const Words& words = plan->words;
+    Key single(words.size());
+    std::vector<uint32_t> several;
+    size_t next_look = 128;
+    for (size_t r = begin; r < end; ++r) {
+        // The first rows tell of most candidates that they are none.
+        if (r - begin == next_look) {
+            next_look *= 4;
+            groups->sort();
+            if (!are_short(*groups, pins, begin, words)) {
+                return false;
+            }
+        }
+        bool has_any =
+            !pins.has_multiple[r - begin] && single_key(pins, r - begin, words, single.data());
+        if (has_any) {
+            groups->add(single.data(), r);
+        } else if (pins.has_multiple[r - begin]) {
+            if (!plain_keys(pins, r - begin, *rows[r], words, &several)) {
+                several.clear();
+                for (const Key& key : keys_of(*rows[r], words)) {
+                    several.insert(several.end(), key.begin(), key.end());
+                }
+            }
+            for (size_t k = 0; k < several.size(); k += words.size()) {
+                groups->add(several.data() + k, r);
+            }
+            has_any = !several.empty();
+        }
+        if (!has_any) {
+            loose->push_back(r);
+            if ((loose->size() - 1) * 2 > end - begin) {
+                return false;
+            }
+            continue;
+        }
+        plan->begin = std::min(plan->begin, r);
+        plan->end = r + 1;
+        ++plan->indexed;
+    }
+    return plan->indexed * 2 >= end - begin;
+}
+
+}  // namespace
+
 std::optional<IndexPlan> try_hash(const Pins& pins, const std::vector<const LiveRow*>& rows,
                                   size_t begin, size_t end, const Words& words) {
     IndexPlan plan;
@@ -449,31 +595,7 @@ std::optional<IndexPlan> try_hash(const Pins& pins, const std::vector<const Live
     plan.end = begin;
     KeyGroups groups(words.size());
     std::vector<size_t> loose;
-    Key single(words.size());
-    for (size_t r = begin; r < end; ++r) {
-        std::vector<Key> several;
-        const bool is_single =
-            !pins.has_multiple[r - begin] && single_key(pins, r - begin, words, single.data());
-        if (is_single) {
-            groups.add(single.data(), r);
-        } else if (pins.has_multiple[r - begin]) {
-            several = keys_of(*rows[r], words);
-            for (const Key& key : several) {
-                groups.add(key.data(), r);
-            }
-        }
-        if (!is_single && several.empty()) {
-            loose.push_back(r);
-            if ((loose.size() - 1) * 2 > end - begin) {
-                return std::nullopt;
-            }
-            continue;
-        }
-        plan.begin = std::min(plan.begin, r);
-        plan.end = r + 1;
-        ++plan.indexed;
-    }
-    if (plan.indexed * 2 < end - begin) {
+    if (!group_rows(pins, rows, begin, end, &plan, &groups, &loose)) {
         return std::nullopt;
     }
     std::erase_if(loose, [&](size_t r) { return r < plan.begin || r >= plan.end; });

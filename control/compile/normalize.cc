@@ -370,6 +370,15 @@ void simplify(Rows* rows) {
 }  // namespace
 
 Parsed<ValueSetPtr> named_members(const lang::Compare& node, Binder* binder) {
+    if (node.set.values.size() == 1) {  // as nearly always
+        const lang::Constant& only = node.set.values[0];
+        if (const auto* group = std::get_if<lang::PortGroupName>(&only)) {
+            return binder->port_group(*group);
+        }
+        if (const auto* set = std::get_if<lang::AddressSetName>(&only)) {
+            return binder->address_set(*set, node.field.raw().width);
+        }
+    }
     auto members = Normalizer(binder).members(node);
     return members ? Parsed<ValueSetPtr>(std::move(members->values))
                    : Parsed<ValueSetPtr>(members.error());

@@ -75,15 +75,12 @@ uint32_t TableBuilder::add_rule(const std::vector<Instr>& code,
         groups.push_back(put(&head, sizeof head, 8));
         put_all(entries);
     }
-    std::vector<Instr> copy = code;
-    for (Instr& instr : copy) {
-        if (instr.op == Op::kSelect) {
-            instr.f = 0;
-        }
-    }
-    const size_t code_at = put(copy.data(), copy.size() * sizeof(Instr), alignof(Instr));
+    const size_t code_at = put(code.data(), code.size() * sizeof(Instr), alignof(Instr));
     for (size_t i = 0; i < code.size(); ++i) {
         if (code[i].op == Op::kSelect) {
+            Instr instr = code[i];
+            instr.f = 0;
+            std::memcpy(bytes_.data() + code_at + i * sizeof(Instr), &instr, sizeof instr);
             point(code_at + i * sizeof(Instr) + offsetof(Instr, p), groups[code[i].f]);
         }
     }
