@@ -114,7 +114,7 @@ private:
         Known known = in_;
         refine(live_, &known);
         out_.rows.push_back({out_.conds.put(live_), flow});
-        transfer(code, 0, code.instrs.size(), {context_.side, context_.port_security}, known,
+        transfer(code, 0, code.instrs.size(), {context_.side, context_.port_security}, &known,
                  &out_);
         return live_.empty();
     }

@@ -292,13 +292,16 @@ uint8_t port_writes(const Code& code) {
 }
 
 void transfer(const Code& code, size_t begin, size_t end, const TransferContext& context,
-              Known known, Analysis* out) {
+              Known* state, Analysis* out) {
+    Known& known = *state;
     for (size_t at = begin; at < end; ++at) {
         const Instr& i = code.instrs[at];
         switch (i.op) {
         case Op::kNext:
             add_jump(i, known, out);
-            known.forget_all();  // what the called tables write stays
+            if (at + 1 < end) {
+                known.forget_all();  // what the called tables write stays
+            }
             break;
         case Op::kOutput:
             if (context.side == kIngress || i.a != 0) {
@@ -314,7 +317,7 @@ void transfer(const Code& code, size_t begin, size_t end, const TransferContext&
                     inner.set(slot, ~0u, 0);
                 }
             }
-            transfer(code, at + 1, at + 1 + i.d, context, inner, out);
+            transfer(code, at + 1, at + 1 + i.d, context, &inner, out);
             at += i.d;
             break;
         }
@@ -376,6 +379,13 @@ unsigned classes_of(const KindConds& conds) {
 
 void add_reads(std::span<const LiveCond> conds, SlotMask* reads) {
     for (const LiveCond& cond : conds) {
+        bool is_known = true;
+        for_each_word(cond.slice, [&](unsigned slot, uint32_t mask) {
+            is_known = is_known && (reads->w[slot] & mask) == mask;
+        });
+        if (is_known) {
+            continue;
+        }
         // Bits below a set's granularity are not looked at: a prefix reads its prefix only.
         const U128 all = ones(cond.slice.width);
         U128 varying = 0;

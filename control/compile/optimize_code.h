@@ -19,8 +19,9 @@ inline constexpr uint8_t kToEgress = 4;  ///< goes on in egress without the outp
 }  // namespace port_write
 uint8_t port_writes(const Code& code);
 
-/// Runs instructions [begin, end) on `known`: jumps and outputs are added to `out`.
+/// Runs instructions [begin, end) on *known: jumps and outputs are added to `out`. What is left in
+/// *known means nothing.
 void transfer(const Code& code, size_t begin, size_t end, const TransferContext& context,
-              Known known, Analysis* out);
+              Known* known, Analysis* out);
 
 }  // namespace sluice::compile
