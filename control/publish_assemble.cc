@@ -13,8 +13,7 @@ namespace sluice {
 namespace {
 
 std::shared_ptr<const KeyMasks> share_masks(const std::shared_ptr<const KeyMasks>& before,
-                                            const ClassReads& reads, bool* is_changed) {
-    const KeyMasks masks = key_masks_of(reads);
+                                            const KeyMasks& masks, bool* is_changed) {
     if (before && *before == masks) {
         return before;
     }
@@ -61,17 +60,22 @@ bool PipelineBuilder::update_masks() {
             }
         }
     }
-    std::vector<ClassReads> reads(index_used_.size());
-    ClassReads all{};
+    // What is looked at is large, and most often all are connected: once for those that are.
+    constexpr uint32_t kNone = ~0u;
+    std::vector<uint32_t> place(index_used_.size(), kNone);
+    std::vector<ClassReads> reads;
     for (const auto& [datapath, local] : locals_) {
+        uint32_t& at = place[root(local.index)];
+        if (at == kNone) {
+            at = static_cast<uint32_t>(reads.size());
+            reads.emplace_back();
+        }
         for (const ClassReads& side : local.compiled->reads) {
-            reads[root(local.index)] |= side;
-            all |= side;
+            reads[at] |= side;
         }
         const auto look_at = [&](unsigned slot) {
             const ClassReads mac = reads_of_mac(slot);
-            reads[root(local.index)] |= mac;
-            all |= mac;
+            reads[at] |= mac;
         };
         if (physical::replaces_sources(*local.ports)) {
             look_at(kSlotEthSrc);
@@ -80,13 +84,19 @@ bool PipelineBuilder::update_masks() {
             look_at(kSlotEthDst);
         }
     }
+    std::vector<KeyMasks> masks;
+    ClassReads all{};
+    for (const ClassReads& own : reads) {
+        masks.push_back(key_masks_of(own));
+        all |= own;
+    }
     bool is_changed = false;
     masks_.resize(index_used_.size());
     for (const auto& [datapath, local] : locals_) {
         masks_[local.index] =
-            share_masks(masks_[local.index], reads[root(local.index)], &is_changed);
+            share_masks(masks_[local.index], masks[place[root(local.index)]], &is_changed);
     }
-    tunnel_masks_ = share_masks(tunnel_masks_, all, &is_changed);
+    tunnel_masks_ = share_masks(tunnel_masks_, key_masks_of(all), &is_changed);
     return is_changed;
 }
 
