@@ -82,7 +82,13 @@ bool goes_before(uint64_t key_a, const LbHairpin& a, uint64_t key_b, const LbHai
 class HairpinsBuilder {
 public:
     HairpinsBuilder(HairpinsPart* part, const HairpinsPart* before, bool in_registers)
-        : part_(*part), before_(before), in_registers_(in_registers) {}
+        : part_(*part), before_(before), in_registers_(in_registers) {
+        if (before) {
+            part->sessions.reserve(before->sessions.size() + before->sessions.size() / 8);
+            entries_.reserve(before->table.entries.size() + before->table.entries.size() / 8);
+            vips_.reserve(before->table.vips.size() + before->table.vips.size() / 8);
+        }
+    }
 
     void add(const Balancer& balancer) {
         for (const auto& [vip, backends] : balancer.vips) {
