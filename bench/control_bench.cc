@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How long the control plane takes from rows to a pipeline: all of a database, and single changes.
 //
-//     control_bench [-j] [--rounds N] SCENARIO...
+//     control_bench [-j] [--rounds N] [--only CHANGE] SCENARIO...
 //
 // A scenario is a database file (plain or .gz, e.g. data/s4.sb.db.gz) or a name:
 //     100k, 600k   so many logical flows: switches, load balancers, ACLs
@@ -155,12 +155,15 @@ std::optional<NetworkShape> shape_of(const std::string& name) {
     return shape;
 }
 
-void run_changes(SouthboundLab* lab, Report* report, int rounds) {
+void run_changes(SouthboundLab* lab, Report* report, int rounds, const std::string& only) {
     const std::pair<const char*, SouthboundLab::Rows (SouthboundLab::*)()> kinds[] = {
         {"address", &SouthboundLab::add_address}, {"acl", &SouthboundLab::add_acl},
         {"vip", &SouthboundLab::add_vip},         {"backend", &SouthboundLab::change_backend},
         {"port", &SouthboundLab::add_port},       {"mac", &SouthboundLab::add_mac_binding}};
     for (const auto& [what, make] : kinds) {
+        if (!only.empty() && only != what) {
+            continue;
+        }
         std::vector<double> ms;
         std::vector<double> rest;
         size_t count = 0;
@@ -183,7 +186,7 @@ void run_changes(SouthboundLab* lab, Report* report, int rounds) {
     }
 }
 
-int run(const std::string& scenario, bool as_json, int rounds) {
+int run(const std::string& scenario, bool as_json, int rounds, const std::string& only) {
     Report report(scenario.substr(scenario.rfind('/') + 1), as_json);
     const auto shape = shape_of(scenario);
     const auto text = read_file(shape ? SLUICE_BENCH_DATA "/s1.sb.db.gz" : scenario);
@@ -227,7 +230,7 @@ int run(const std::string& scenario, bool as_json, int rounds) {
         fmt::print("{:<10} {} flows, {} datapaths here\n", "", flows,
                    lab.builder().local_datapaths().size());
     }
-    run_changes(&lab, &report, rounds);
+    run_changes(&lab, &report, rounds, only);
     return 0;
 }
 
@@ -236,22 +239,25 @@ int run(const std::string& scenario, bool as_json, int rounds) {
 int main(int argc, char** argv) {
     bool as_json = false;
     int rounds = 11;
+    std::string only;
     std::vector<std::string> scenarios;
     for (int i = 1; i < argc; ++i) {
         if (std::strcmp(argv[i], "-j") == 0) {
             as_json = true;
         } else if (std::strcmp(argv[i], "--rounds") == 0 && i + 1 < argc) {
             rounds = std::max(std::atoi(argv[++i]), 1);
+        } else if (std::strcmp(argv[i], "--only") == 0 && i + 1 < argc) {
+            only = argv[++i];
         } else {
             scenarios.emplace_back(argv[i]);
         }
     }
     if (scenarios.empty()) {
-        fmt::print(stderr, "usage: control_bench [-j] [--rounds N] SCENARIO...\n");
+        fmt::print(stderr, "usage: control_bench [-j] [--rounds N] [--only CHANGE] SCENARIO...\n");
         return 2;
     }
     for (const std::string& scenario : scenarios) {
-        if (const int failed = run(scenario, as_json, rounds); failed != 0) {
+        if (const int failed = run(scenario, as_json, rounds, only); failed != 0) {
             return failed;
         }
     }

@@ -177,7 +177,7 @@ SouthboundLab::Rows SouthboundLab::add_acl() {
     if (acl) {
         auto next = copy_of(row(sb::kLogicalFlow, acl->uuid), new_uuid());
         next->columns[kFlowMatch] =
-            Datum(*acl->match + fmt::format(" && ip.ttl != {}", changes_ % 256));
+            Datum(fmt::format("({}) && ip.ttl != {}", *acl->match, changes_ % 256));
         put(&rows, sb::kLogicalFlow, std::move(next));
     }
     return rows;
