@@ -204,6 +204,10 @@ public:
     /// Name of a logical port, of a remote chassis by tunnel index: "" if unknown.
     std::string logical_port_name(uint32_t datapath_key, uint32_t port_key) const;
     std::string tunnel_name(uint32_t tunnel) const;
+    /// State of BFD over a tunnel and how often it went up or down; "" where none runs.
+    std::pair<std::string, uint64_t> tunnel_bfd(uint32_t tunnel) const;
+    /// All of it, as bfd/show of Open vSwitch has it.
+    std::vector<std::string> describe_tunnel_bfd() const;
     /// Ids of the logical flows of a local datapath (index into Pipeline::flows).
     std::vector<uint32_t> flows_of(uint32_t datapath_key) const;
     /// Compiles everything anew. For tests and for people who doubt.

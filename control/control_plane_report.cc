@@ -137,4 +137,32 @@ std::vector<MirrorStatus> ControlPlane::Impl::mirror_status() const {
     return list;
 }
 
+std::pair<std::string, uint64_t> ControlPlane::tunnel_bfd(uint32_t tunnel) const {
+    for (const watch::TunnelBfdStatus& status : impl_->tunnel_bfd) {
+        if (status.tunnel == tunnel) {
+            return {watch::to_string(status.state), status.flaps};
+        }
+    }
+    return {};
+}
+
+std::vector<std::string> ControlPlane::describe_tunnel_bfd() const {
+    std::vector<std::string> lines;
+    for (const watch::TunnelBfdStatus& s : impl_->tunnel_bfd) {
+        const bool is_up = s.state == watch::BfdState::kUp;
+        lines.insert(
+            lines.end(),
+            {fmt::format("---- {} ----", s.name), fmt::format("\tForwarding: {}", is_up),
+             fmt::format("\tTX interval: {}ms", s.tx_ms),
+             fmt::format("\tDetection time: {}ms", s.detection_ms),
+             fmt::format("\tFlap count: {}", s.flaps),
+             fmt::format("\tLocal Discriminator: {:#x}", s.disc),
+             fmt::format("\tLocal Session State: {}", watch::to_string(s.state)),
+             fmt::format("\tLocal Diagnostic: {}", s.diag),
+             fmt::format("\tRemote Discriminator: {:#x}", s.remote_disc),
+             fmt::format("\tRemote Session State: {}", watch::to_string(s.remote_state)), ""});
+    }
+    return lines;
+}
+
 }  // namespace sluice

@@ -81,6 +81,8 @@ void fields(V&& v, ReportOf<TunnelReport::Row> auto& r) {
     v("port", r.port);
     v("next_hop", r.next_hop);
     v("state", r.state);
+    v("bfd", r.bfd);
+    v("bfd_flaps", r.bfd_flaps);
     v("mtu", r.mtu);
 }
 

@@ -79,6 +79,8 @@ struct TunnelReport {
         std::string port;      ///< underlay port
         std::string next_hop;  ///< its MAC; "" while unresolved
         std::string state;     ///< ready, no_route, unresolved
+        std::string bfd;       ///< down, init, up; "" where none runs
+        uint64_t bfd_flaps = 0;  ///< times it went up or down
         int64_t mtu = 0;
     };
     std::vector<Row> rows;

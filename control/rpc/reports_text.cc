@@ -117,13 +117,17 @@ std::string to_text(const TunnelReport& r, const TextStyle& style) {
                      {"port"},
                      {"next hop"},
                      {"mtu", kR},
-                     {"state"}},
+                     {"state"},
+                     {"bfd"},
+                     {"flaps", kR}},
                     style.colour);
     for (const TunnelReport::Row& t : r.rows) {
         const bool plain = t.option.empty() || t.option == "ovn";
         table.row({number(t.id), t.chassis, plain ? t.type : t.type + "/" + t.option, t.local_ip,
                    t.remote_ip, t.port, t.next_hop, number(t.mtu),
-                   Cell(t.state, t.state == "ready" ? Colour::kGood : Colour::kBad)});
+                   Cell(t.state, t.state == "ready" ? Colour::kGood : Colour::kBad),
+                   Cell(t.bfd, t.bfd == "up" ? Colour::kGood : Colour::kBad),
+                   t.bfd.empty() ? "" : number(t.bfd_flaps)});
     }
     return table.empty() ? "no tunnels\n" : table.text();
 }

@@ -46,6 +46,8 @@ void finish_ip(const Tunnel& t, uint8_t* l3, uint8_t inner_tos, uint32_t ip_len)
     }
     l3[1] = tos;
     put16(l3 + 2, ip_len);
+    put16(l3 + 4, 0);  // never fragmented
+    put16(l3 + 6, t.df ? 0x4000 : 0);
     put16(l3 + 10, 0);
     const uint16_t sum = checksum::of(l3, kIp4MinLen);
     std::memcpy(l3 + 10, &sum, 2);

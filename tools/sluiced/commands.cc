@@ -94,6 +94,8 @@ void add_commands(rpc::Server& server, App& app) {
                [&app](const rpc::Args& args) { return text_of(app.control().del_route(args[0])); });
     server.add("ovs/route/show", "", 0, 0,
                [&app](const rpc::Args&) { return lines_of(app.control().describe_routes()); });
+    server.add("bfd/show", "", 0, 0,
+               [&app](const rpc::Args&) { return lines_of(app.control().describe_tunnel_bfd()); });
     const auto set_neighbor = [&app](const rpc::Args& args) {
         return text_of(app.control().set_neighbor(args[0], args[1], args[2]));
     };

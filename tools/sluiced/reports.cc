@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 #include "lib/net/addr.h"
 #include "tools/sluiced/app.h"
@@ -156,6 +157,7 @@ TunnelReport tunnels(App& app) {
         row.port = port_name(app, t->port);
         row.state = kStates[static_cast<size_t>(t->state)];
         row.mtu = t->mtu;
+        std::tie(row.bfd, row.bfd_flaps) = app.control().tunnel_bfd(i);
         read_header(*t, &row);
         r.rows.push_back(std::move(row));
     }
@@ -174,6 +176,18 @@ MirrorReport mirrors(App& app) {
 bool wanted(const Datapath& d, const std::string& filter) {
     return filter.empty() || filter == d.name || filter == to_string(d.uuid) ||
            filter == std::to_string(d.key);
+}
+
+/// Of an HA group all members, best first.
+std::string describe_tunnel(App& app, const Pipeline& pipeline, uint32_t tunnel) {
+    if (!(tunnel & TunnelSet::kTarget)) {
+        return app.control().tunnel_name(tunnel);
+    }
+    std::string text;
+    for (const uint32_t member : pipeline.tunnel_sets.at(tunnel & ~TunnelSet::kTarget)->tunnels) {
+        text += (text.empty() ? "" : ", ") + app.control().tunnel_name(member);
+    }
+    return text;
 }
 
 DatapathReport::Port describe_port(App& app, const Pipeline& pipeline, const Datapath& d,
@@ -197,7 +211,7 @@ DatapathReport::Port describe_port(App& app, const Pipeline& pipeline, const Dat
                                     app.control().logical_port_name(peer->key, p.peer_key));
         }
         break;
-    case Reach::kTunnel: row.where = app.control().tunnel_name(p.tunnel); break;
+    case Reach::kTunnel: row.where = describe_tunnel(app, pipeline, p.tunnel); break;
     case Reach::kLocalnet:
     case Reach::kRedirect: row.where = app.control().logical_port_name(d.key, p.via_key); break;
     case Reach::kUnbound:

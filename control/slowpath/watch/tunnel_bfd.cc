@@ -168,11 +168,12 @@ TunnelBfd::Outcome TunnelBfd::take(Bytes frame, const Headers& h, const Ends& en
     }
     Peer& peer = it->second;
     const BfdState before = peer.session.state();
+    const int64_t detection_ms = peer.session.detection_ms();
     if (const auto answer = peer.session.take(*message, now_ms)) {
         packets->push_back(packet(peer.config, *answer));
     }
     schedule(it);
-    return {true, note(&peer, before)};
+    return {true, note(&peer, before) || peer.session.detection_ms() != detection_ms};
 }
 
 bool TunnelBfd::run(int64_t now_ms, std::vector<Packet>* packets) {

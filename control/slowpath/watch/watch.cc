@@ -293,9 +293,9 @@ void Watch::on_tunnel_bfd(const Punt& punt) {
         }
         return ip;
     };
-    const TunnelBfd::Ends ends = {
-        static_cast<TunnelType>(punt.meta.logical[TunnelBfdWords::kType]),
-        address(TunnelBfdWords::kSource), address(TunnelBfdWords::kTarget)};
+    const TunnelBfd::Ends ends = {static_cast<TunnelType>(punt.meta.logical[TunnelBfdWords::kType]),
+                                  address(TunnelBfdWords::kSource),
+                                  address(TunnelBfdWords::kTarget)};
     std::vector<TunnelBfd::Packet> packets;
     const TunnelBfd::Outcome out =
         tunnels_.take(punt.frame, read_headers(punt.frame), ends, punt.now_ms, &packets);

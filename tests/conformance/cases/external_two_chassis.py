@@ -27,6 +27,7 @@ SPEC = {
     'interfaces': [{'name': 'v1', 'iface_id': 'lp1', 'chassis': 'hv1'},
                    {'name': 'w2', 'iface_id': 'lp2', 'chassis': 'hv2'}],
     'packets': [
+        {'sleep_ms': 4000},     # until BFD between the two is up
         tagged(DISCOVER, 12) + [{'wait_ms': 100}], tagged(ext.arp('10.0.1.254'), 12),
         tagged(ext.solicit('fd01::ff'), 12), tagged(ext.ping('10.0.1.254'), 12),
         tagged(ext.udp(a, link=ext.ether(a.mac)), 12), tagged(ext.udp(b, link=ext.ether(b.mac)), 12),

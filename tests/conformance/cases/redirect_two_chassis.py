@@ -30,6 +30,7 @@ SPEC = {
     'interfaces': [{'name': 'v1', 'iface_id': 'lp1', 'chassis': 'hv1'},
                    {'name': 'w2', 'iface_id': 'lp2', 'chassis': 'hv2'}],
     'packets': [
+        {'sleep_ms': 4000},     # until BFD between the two is up
         a.udp(out), b.udp(out, sport=1001), a.udp6(out), b.udp6(out), a.ping(to('172.16.0.254')),
         out.udp(to('172.16.0.81')), out.udp(to('172.16.0.81'), link=out.ether('00:00:00:00:aa:81')),
         out.udp(to('172.16.0.82')), out.arp('172.16.0.81'), out.arp('172.16.0.82'),

@@ -363,6 +363,10 @@ std::unique_ptr<const Pipeline> World::build() {
     p->legacy_geneve_rx = legacy_geneve_rx;
     p->pkt_lens = pkt_lens;
     p->meters = meters;
+    for (const auto& set : tunnel_sets) {
+        p->tunnel_sets.push_back(set.get());
+        p->keep.push_back(set);
+    }
     for (const auto& sink : mirrors) {
         p->mirrors.push_back(sink.get());
         p->keep.push_back(sink);

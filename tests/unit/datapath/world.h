@@ -101,6 +101,7 @@ public:
     std::vector<uint32_t> pkt_lens;
     std::vector<std::shared_ptr<const MeterSpec>> meters;
     std::vector<std::shared_ptr<const MirrorSink>> mirrors;
+    std::vector<std::shared_ptr<const TunnelSet>> tunnel_sets;
     std::set<PortId> no_tags;  ///< localnet: untagged entries take untagged frames only
     uint64_t physical_generation = 0;
     uint64_t sequence = 0;

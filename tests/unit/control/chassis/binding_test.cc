@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 
+#include "control/chassis/liveness.h"
 #include "control/physical/entries.h"
 #include "control/physical/local_datapaths.h"
 #include "control/physical/view.h"
@@ -51,13 +52,15 @@ public:
         more["type"] = Datum(type);
         return add(sb::kPortBinding, more);
     }
-    Uuid ha_group(const std::vector<std::pair<Uuid, int>>& members) {
+    Uuid ha_group(const std::vector<std::pair<Uuid, int>>& members,
+                  const std::vector<Uuid>& refs = {}) {
         std::vector<Uuid> list;
         for (const auto& [chassis_uuid, priority] : members) {
             list.push_back(add(sb::kHaChassis, {{"chassis", ovsdb::uuid_set({chassis_uuid})},
                                                 {"priority", Datum(int64_t{priority})}}));
         }
-        return add(sb::kHaChassisGroup, {{"ha_chassis", ovsdb::uuid_set(list)}});
+        return add(sb::kHaChassisGroup,
+                   {{"ha_chassis", ovsdb::uuid_set(list)}, {"ref_chassis", ovsdb::uuid_set(refs)}});
     }
 
     sb::Mirror mirror;
@@ -116,7 +119,7 @@ TEST_CASE("who gets which port") {
     for (const char* name : {"vif", "lport", "kept", "named", "strange", "unknown"}) {
         here.vifs[name] = {1, name, ""};
     }
-    const BindingPlan plan = plan_bindings(b.mirror, here, {"hv1", "host-hv1"});
+    const BindingPlan plan = plan_bindings(b.mirror, here, {"hv1", "host-hv1"}, {"hv2"});
     for (const Uuid& uuid : {vif, child, virt, gw, l2, best, tie, named}) {
         INFO(b.mirror.ports.find(uuid)->logical_port);
         CHECK(plan.has(uuid));
@@ -129,6 +132,47 @@ TEST_CASE("who gets which port") {
     CHECK_FALSE(plan.claims.at(vif).additional);
     CHECK(plan.standby == std::unordered_set<Uuid>{router});
     CHECK(plan.refused.size() == 1);
+}
+
+// The rules are those of the reference's ha_chassis_group_is_active().
+TEST_CASE("of several gateways the best that answers is active", "[ha]") {
+    Builder b;
+    const Uuid gw1 = b.chassis("gw1");
+    const Uuid gw2 = b.chassis("gw2");
+    const Uuid gw3 = b.chassis("gw3");
+    const Uuid hv = b.chassis("hv");
+    const Uuid router = b.datapath(1, "logical-router");
+    const Uuid group = b.ha_group({{gw1, 30}, {gw2, 20}, {gw3, 10}}, {hv});
+    const Uuid port =
+        b.port("cr", router, 1, "chassisredirect", {{"ha_chassis_group", ref(group)}});
+    const Uuid lone = b.port("lone", router, 2, "chassisredirect",
+                             {{"ha_chassis_group", ref(b.ha_group({{gw2, 1}}))}});
+    // Of two members one has no chassis: still a group of two.
+    const Uuid half = b.port("half", router, 3, "chassisredirect",
+                             {{"ha_chassis_group", ref(b.ha_group({{gw2, 1}, {Uuid{}, 5}}))}});
+    b.commit();
+    const auto plan = [&](const char* self, const std::set<std::string>& live) {
+        return plan_bindings(b.mirror, {}, {self, ""}, live);
+    };
+    CHECK(plan("gw1", {"gw2"}).has(port));
+    CHECK(plan("gw1", {"hv"}).has(port));
+    CHECK_FALSE(plan("gw1", {}).has(port));  // nobody answers: the fault may be here
+    CHECK(plan("gw1", {}).standby.contains(router));
+    CHECK_FALSE(plan("gw2", {"gw1", "gw3", "hv"}).has(port));
+    CHECK(plan("gw2", {"gw3", "hv"}).has(port));
+    CHECK(plan("gw2", {"hv"}).has(port));
+    CHECK_FALSE(plan("gw3", {"gw2"}).has(port));
+    CHECK(plan("gw3", {"hv"}).has(port));
+    CHECK_FALSE(plan("hv", {"gw1", "gw2"}).has(port));
+    CHECK(plan("gw2", {}).has(lone));
+    CHECK_FALSE(plan("gw2", {}).has(half));
+    CHECK(plan("gw2", {"hv"}).has(half));
+
+    // Who watches whom.
+    const auto watched = [&](const Uuid& self) { return bfd_chassis(b.mirror, self); };
+    CHECK(watched(hv) == std::set<Uuid>{gw1, gw2, gw3});
+    CHECK(watched(gw1) == std::set<Uuid>{gw2, gw3, hv});
+    CHECK(watched(random_uuid()).empty());
 }
 
 TEST_CASE("local datapaths follow patch ports") {
