@@ -68,6 +68,8 @@ def configure(lab):
                   '--', 'lsp-set-type', 's%s-r' % number, 'router',
                   '--', 'lsp-set-addresses', 's%s-r' % number, 'router',
                   '--', 'lsp-set-options', 's%s-r' % number, 'router-port=r-s' + number)
+    # ARP requests of a VTEP gateway are answered where the router's port is.
+    lab.nbctl('lrp-set-gateway-chassis', 'r-s1', 'hv1', '10')
     lab.nbctl('lsp-add', 's1', 'vt', '--', 'lsp-set-type', 'vt', 'vtep',
               '--', 'lsp-set-addresses', 'vt', 'unknown',
               '--', 'lsp-set-options', 'vt', 'vtep-physical-switch=tor', 'vtep-logical-switch=vls')
