@@ -216,6 +216,7 @@ void Learning::flush() {
             LOG_INFO_RL("learnt addresses were not written: {}", result.error);
         }
         on_done_();
+        flush();  // what did not fit, and what came meanwhile
     });
 }
 

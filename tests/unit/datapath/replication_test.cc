@@ -2,9 +2,11 @@
 // One frame, hundreds of copies: a broadcast in a switch with hundreds of routers, and hundreds of
 // switches behind one physical port. All are delivered, nothing is lost on the way.
 //
-// `datapath_test "[cycles]"` says what a copy costs; a copy must not cost more because there are many.
+// `datapath_test "[cycles]"` says what a copy costs; a copy must not cost more because there are
+// many.
 #include <rte_cycles.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdio>
 
@@ -95,18 +97,18 @@ void measure(const char* what) {
     constexpr unsigned kRounds = 200;
     for (const unsigned n : {10u, 100u, 500u}) {
         Net net(n);
-        Lab lab;
+        Lab lab(0);  // no cache: each frame is walked, few copies as many
         lab.publish(net.world);
-        uint64_t cycles = 0;
+        uint64_t cycles = UINT64_MAX;
         size_t copies = 0;
         for (unsigned round = 0; round < kRounds; ++round) {
             const uint64_t start = rte_rdtsc();
             lab.send(kWire, broadcast());
-            cycles += rte_rdtsc() - start;
+            cycles = std::min<uint64_t>(cycles, rte_rdtsc() - start);
             copies += lab.take(kSink).size();
         }
-        std::printf("%s: %u copies of a frame, %.0f cycles each\n", what, n,
-                    static_cast<double>(cycles) / static_cast<double>(copies));
+        std::printf("%s: %u copies of a frame, %.0f cycles each at best\n", what, n,
+                    static_cast<double>(cycles) / n);
         CHECK(copies == size_t{n} * kRounds);
     }
 }

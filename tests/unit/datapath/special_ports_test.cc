@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ports that are not like the others: chassis MACs, ports of several chassis, several next hops of a
-// tunnel, the kernel's leg on an underlay port.
+// Ports that are not like the others: chassis MACs, ports of several chassis, several next hops of
+// a tunnel, the kernel's leg on an underlay port.
 #include <catch2/catch.hpp>
 
 #include "tests/unit/datapath/world.h"
@@ -38,8 +38,9 @@ Bytes arp(uint16_t type, uint16_t what, uint32_t spa, uint32_t tpa) {
     Bytes frame(42, 0);
     const Bytes head = PacketBuilder().eth(kVm, 0xffffffffffff);
     std::copy(head.begin(), head.begin() + 12, frame.begin());
-    const uint8_t body[] = {static_cast<uint8_t>(type >> 8), static_cast<uint8_t>(type),
-                            0, 1, 8, 0, 6, 4, 0, static_cast<uint8_t>(what)};
+    const uint8_t body[] = {
+        static_cast<uint8_t>(type >> 8), static_cast<uint8_t>(type), 0, 1, 8, 0, 6, 4, 0,
+        static_cast<uint8_t>(what)};
     std::copy(std::begin(body), std::end(body), frame.begin() + 12);
     for (unsigned i = 0; i < 4; ++i) {
         frame[28 + i] = static_cast<uint8_t>(spa >> (24 - 8 * i));
@@ -175,8 +176,7 @@ TEST_CASE("what is no tunnel packet goes to the kernel, and back as it is", "[da
     CHECK(lab.drops(Drop::k_underlay_not_ours) == 1);
 }
 
-TEST_CASE("a tunnel with several next hops spreads flows and keeps each on its way",
-          "[datapath]") {
+TEST_CASE("a tunnel with several next hops spreads flows and keeps each on its way", "[datapath]") {
     World world;
     DatapathModel& ls = world.datapath(1);
     world.vif(ls, 1, kVif);
