@@ -119,6 +119,15 @@ TEST_CASE("a super-frame reaches a port that cuts as it is", "[super]") {
     CHECK(six.lab.in_use() == 0);
 }
 
+TEST_CASE("padding behind a super-frame is left to no device", "[super]") {
+    Pair net(kPortTxTso | kPortTxMultiSeg);
+    net.forward();
+    const Bytes whole = tcp_frame(5000);
+    Bytes padded = whole;
+    padded.resize(whole.size() + 6, 0xaa);
+    check_pieces(whole, net.send(padded, 1400), 1400);
+}
+
 TEST_CASE("what edits a super-frame leaves good packets", "[super]") {
     Pair net(kPortTxMultiSeg);
     std::vector<Instr> code = {load(kSlotIp4Src, ip(192, 0, 2, 99)), load(kSlotL4Dst, 8080),
