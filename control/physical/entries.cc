@@ -154,6 +154,27 @@ bool equal(const PortEntry* a, const PortEntry* b) {
     return same;
 }
 
+/// What is known of each port becomes its entry.
+void add_ports(std::map<PortId, Pending>* pending, const UnderlayModel& underlay,
+               EntriesPart* part) {
+    for (auto& [port, entry] : *pending) {
+        PortEntry& out = part->ports.emplace_back();
+        out.untagged = std::move(entry.untagged);
+        out.untagged_takes_tags = entry.takes_tags;
+        out.forward_to = entry.forward_to;
+        std::vector<std::pair<uint16_t, const std::vector<const EntryPoint*>*>> tagged;
+        for (auto& [tag, list] : entry.tagged) {
+            tagged.emplace_back(tag, &part->lists.emplace_back(std::move(list)));
+        }
+        out.tagged = FlatMap<uint16_t, const std::vector<const EntryPoint*>*>(tagged);
+        if (auto side = underlay.underlay_of(port)) {
+            out.underlay = &part->underlays.emplace_back(std::move(*side));
+        }
+        part->by_port.resize(std::max<size_t>(part->by_port.size(), port + size_t{1}));
+        part->by_port[port] = &out;
+    }
+}
+
 }  // namespace
 
 uint32_t EntryIds::id(PortId port, uint16_t tag, const Uuid& datapath, uint32_t inport,
@@ -217,22 +238,7 @@ std::shared_ptr<const EntriesPart> build_entries(const View& view, const Underla
             pending[device.exception].forward_to = device.port;
         }
     }
-    for (auto& [port, entry] : pending) {
-        PortEntry& out = part->ports.emplace_back();
-        out.untagged = std::move(entry.untagged);
-        out.untagged_takes_tags = entry.takes_tags;
-        out.forward_to = entry.forward_to;
-        std::vector<std::pair<uint16_t, const std::vector<const EntryPoint*>*>> tagged;
-        for (auto& [tag, list] : entry.tagged) {
-            tagged.emplace_back(tag, &part->lists.emplace_back(std::move(list)));
-        }
-        out.tagged = FlatMap<uint16_t, const std::vector<const EntryPoint*>*>(tagged);
-        if (auto side = underlay.underlay_of(port)) {
-            out.underlay = &part->underlays.emplace_back(std::move(*side));
-        }
-        part->by_port.resize(std::max<size_t>(part->by_port.size(), port + size_t{1}));
-        part->by_port[port] = &out;
-    }
+    add_ports(&pending, underlay, part.get());
     return part;
 }
 

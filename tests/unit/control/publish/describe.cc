@@ -9,6 +9,7 @@
 #include <map>
 #include <sstream>
 
+#include "lib/program/shared_wire.h"
 #include "lib/program/table.h"
 
 namespace control_lab {
@@ -37,7 +38,10 @@ struct Describer {
             return fmt::format("patch {}:{}", datapath_name(port.peer_datapath), port.peer_key);
         case Reach::kTunnel: return "tunnel " + options.tunnel_name(port.tunnel);
         case Reach::kLocalnet: return fmt::format("localnet {}", port.via_key);
-        case Reach::kRedirect: return fmt::format("redirect {}", port.via_key);
+        case Reach::kRedirect:
+            return fmt::format("redirect {} {}:{}", port.via_key,
+                               port.peer_key ? datapath_name(port.peer_datapath) : "",
+                               port.peer_key);
         case Reach::kNoTunnel: return "no tunnel";
         }
         return "?";
@@ -66,6 +70,9 @@ struct Describer {
                  port->is_localport ? " localport" : "", port->is_localnet ? " localnet" : "",
                  port->is_ramp ? " ramp" : "", port->ct_zone != 0 ? " zone" : "", security,
                  mirrors(port->mirrors_in), mirrors(port->mirrors_out));
+            if (port->special) {
+                special_port(*port->special);
+            }
         }
     }
 
@@ -153,7 +160,29 @@ struct Describer {
             line("  {} {}:{} flags {:#x} strip {} source {} mask {}", name,
                  datapath_name(point->datapath), point->inport, point->flags, point->strip_vlan,
                  point->source, masks(point->masks));
+            if (point->special) {
+                line("   special {:x} for {:x} activation {}", point->special->router_mac,
+                     fmt::join(point->special->chassis_macs, " "), point->special->activation);
+            }
+            if (const SharedWire* wire = shared_wire_of(*point)) {
+                std::map<uint64_t, std::string> macs;
+                wire->macs->for_each([&](uint64_t mac, const EntryPoint* to) {
+                    macs[mac] = fmt::format("{}:{}", datapath_name(to->datapath), to->inport);
+                });
+                line("   shared {}", macs);
+            }
         }
+    }
+
+    void special_port(const SpecialPort& special) {
+        std::vector<std::string> copies;
+        for (const uint32_t tunnel : special.copies) {
+            copies.push_back(options.tunnel_name(tunnel));
+        }
+        line("  special copies {} several {} silent {} tunnel {} mac {:x} for {:x}", copies,
+             special.is_on_several, special.is_silent,
+             special.tunnel == SpecialPort::kNoTunnel ? "-" : options.tunnel_name(special.tunnel),
+             special.chassis_mac, fmt::join(special.router_macs, " "));
     }
 
     void entries() {
