@@ -45,7 +45,12 @@ private:
     ShortcutPath& path_;
     Spans spans_;
     Spans::Span before_[Values::kVars];  ///< at the beginning of the part
-    uint8_t tuple_[4] = {};              ///< variables of the packet's present tuple
+    uint8_t tuple_[4] = {};              ///< variables of the tuple that flows see
+    struct {
+        uint8_t var;
+        uint32_t value;
+    } real_[4] = {};          ///< of the tuple that the packet has
+    bool is_hidden_ = false;  ///< these are not the same
     unsigned n_steps_ = 0;
     bool is_tracked_ = false;  ///< conntrack remembers the step before
     bool is_shown_ = false;    ///< and flows saw its answer
@@ -254,16 +259,23 @@ bool Learner::track(const TraceRecord& r) {
     const CtView& view = made.trail.view;
     path_.parts[path_.n_parts].after = after;
     if (after.translates) {
-        if (!step.recirculates || view.is_related || view.translated.is_v6) {
-            return false;  // flows do not see it at once
+        if (view.is_related || view.translated.is_v6) {
+            return false;
         }
         const CtTuple& to = view.translated;
         const uint32_t now[] = {to.src[3], to.dst[3], to.src_port, to.dst_port};
         for (unsigned n = 0; n < 4; ++n) {
-            tuple_[n] = static_cast<uint8_t>(Values::var_of(n_steps_, n));
-            spans_.set_var(kTupleSlots[n], tuple_[n], now[n]);
+            real_[n] = {static_cast<uint8_t>(Values::var_of(n_steps_, n)), now[n]};
         }
         is_translated_ = true;
+        is_hidden_ = true;
+    }
+    if (step.recirculates && is_hidden_) {
+        is_hidden_ = false;
+        for (unsigned n = 0; n < 4; ++n) {
+            tuple_[n] = real_[n].var;
+            spans_.set_var(kTupleSlots[n], real_[n].var, real_[n].value);
+        }
     }
     spans_.fix(kSlotCtState, kSlotEthSrc - kSlotCtState);
     if (step.recirculates) {
@@ -284,10 +296,11 @@ bool Learner::track(const TraceRecord& r) {
 bool Learner::code(const TraceRecord& r) {
     switch (r.instr->op) {
     case Op::kNext: return true;
-    case Op::kOutput:
+    case Op::kOutput:  // what the stages behind it look at is not told one by one
         spans_.pin(kSlotOutport);
         spans_.pin(kSlotInport);
         spans_.pin(kSlotFlags);
+        spans_.pin_words(kSlotEthSrc, kSlotIpTtl - kSlotEthSrc);
         return true;
     case Op::kDrop: return true;
     case Op::kCtNext:
@@ -312,6 +325,9 @@ bool Learner::record(const TraceRecord& r) {
         return true;
     }
     case Kind::kCode: return code(r);
+    case Kind::kReplicate:  // fine as long as one copy comes of it
+        spans_.fix(kSlotOutport);
+        return true;
     case Kind::kDeliver:
         spans_.pin(kSlotInport);
         spans_.pin(kSlotOutport);
@@ -329,7 +345,6 @@ bool Learner::record(const TraceRecord& r) {
     case Kind::kDrop:
         spans_.pin(kSlotInport);
         spans_.pin(kSlotOutport);
-        spans_.pin_words(kSlotEthSrc, 2);  // some ports put another in its place
         is_over_ = true;
         return true;
     default: return false;

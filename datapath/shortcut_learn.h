@@ -76,11 +76,13 @@ public:
 private:
     uint32_t domain(unsigned slot) const { return domain_[var_[slot]]; }
     bool is_prefix(unsigned slot, uint32_t mask) const;
+    bool fails(const Table& table, const Candidate& row, const State& s);
     const Rule* first_of(const Table& table, const List& list, const State& s);
     bool passes(const Table& table, const Test& test, const State& s);
     uint32_t search(const State& s, Slice slice, const void* bounds, uint32_t n);
     const List& hash_find(const HashSegment& segment, const State& s);
     void miss(const HashSegment& segment, const State& s, uint32_t entry);
+    void keep_place(const Dimension& dimension, const State& s);
     const Rule* bitmap_find(const BitmapSegment& segment, const State& s);
 
     uint8_t var_[kSlots];

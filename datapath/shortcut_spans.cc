@@ -27,11 +27,39 @@ uint32_t domain_of_slot(unsigned slot) {
     return ~0u;
 }
 
+/// Blocks of the rows that the State's value of a dimension allows.
+const uint32_t* row_of(const Dimension& d, uint32_t n_blocks, const State& s) {
+    uint32_t place;
+    if (d.kind == Dimension::kIndex) {
+        place = std::min(datapath::slice32(s, d.slice), d.n_bounds);
+    } else {
+        place = datapath::search(s, d.slice, d.bounds, d.n_bounds);
+    }
+    return d.block_ids + size_t{d.classes[place]} * n_blocks;
+}
+
+/// Whether every value of a dimension allows the row.
+bool is_everywhere(const BitmapSegment& b, const Dimension& d, uint32_t row) {
+    const uint32_t block = row / kBlockRows;
+    const uint32_t bit = row % kBlockRows;
+    for (uint32_t place = 0; place <= d.n_bounds; ++place) {
+        const uint32_t id = d.block_ids[size_t{d.classes[place]} * b.n_blocks + block];
+        if (!(b.pool[id].bits[bit / 64] >> (bit % 64) & 1)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 }  // namespace
 
 void Spans::begin(const State& s) {
     for (unsigned slot = 0; slot < kSlots; ++slot) {
-        const bool is_packets = slot >= kSlotEthSrc && slot <= kSlotFlowHash;
+        // The tree is for one protocol; IPv6, ARP and ND have nothing to say in it.
+        const bool is_same = slot == kSlotEthType || slot == kSlotIpProto || slot == kSlotIpFrag ||
+                             (slot >= kSlotIp6Src && slot <= kSlotIp6Label) ||
+                             (slot >= kSlotArpOp && slot < kSlotPktLen);
+        const bool is_packets = slot >= kSlotEthSrc && slot <= kSlotFlowHash && !is_same;
         var_[slot] = is_packets || slot == kSlotPktMark ? static_cast<uint8_t>(slot) : kFixed;
         value_[slot] = s.w[slot];
         domain_[slot] = domain_of_slot(slot);
@@ -85,12 +113,12 @@ void Spans::keep_different(unsigned slot, uint32_t mask, uint32_t key) {
     if (var_[slot] == kFixed || excludes(slot, mask, key)) {
         return;
     }
-    if (!is_prefix(slot, mask)) {
-        pin(slot, mask);
-        return;
-    }
     Span& span = spans_[var_[slot]];
     const uint32_t v = value(slot);
+    if (!is_prefix(slot, mask)) {
+        pin(slot, std::bit_floor((v ^ key) & mask));  // one bit that differs is enough
+        return;
+    }
     if (v < key) {
         span.high = std::min(span.high, key - 1);
     } else {
@@ -164,16 +192,41 @@ bool Spans::passes(const Table& table, const Test& t, const State& s) {
     return inside;
 }
 
+/// A row that fails does so for one of its tests: the one that costs least.
+bool Spans::fails(const Table& table, const Candidate& row, const State& s) {
+    const Test* best = nullptr;
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < row.n_tests; ++i) {
+        const Test& t = row.tests[i];
+        if (datapath::passes(table, {row.rule, &t, 1, row.row}, s)) {
+            continue;
+        }
+        const bool is_set = t.kind == Test::kSet;
+        const unsigned slot = is_set ? table.sets[t.low].slice.slot : t.slot;
+        const bool is_equal = t.kind == Test::kEqual;
+        const bool is_wide = is_set && table.sets[t.low].slice.slots > 1;
+        if (!is_wide && (is_fixed(slot) || (is_equal && excludes(slot, t.mask, t.low)))) {
+            return true;
+        }
+        const uint32_t left = is_equal ? left_without(slot, t.mask, t.low) : 1;
+        if (!best || left > most) {
+            best = &t;
+            most = left;
+        }
+    }
+    return best && !passes(table, *best, s);
+}
+
 const Rule* Spans::first_of(const Table& table, const List& list, const State& s) {
     for (uint32_t i = 0; i < list.count; ++i) {
         const Candidate& row = list.first[i];
-        uint32_t n = 0;
-        while (n < row.n_tests && passes(table, row.tests[n], s)) {
-            ++n;
+        if (fails(table, row, s)) {
+            continue;
         }
-        if (n == row.n_tests) {
-            return row.rule;
+        for (uint32_t n = 0; n < row.n_tests; ++n) {
+            passes(table, row.tests[n], s);
         }
+        return row.rule;
     }
     return nullptr;
 }
@@ -221,21 +274,49 @@ const List& Spans::hash_find(const HashSegment& h, const State& s) {
     return found;
 }
 
+void Spans::keep_place(const Dimension& d, const State& s) {
+    if (d.kind != Dimension::kIndex) {
+        search(s, d.slice, d.bounds, d.n_bounds);
+        return;
+    }
+    const uint32_t v = datapath::slice32(s, d.slice);
+    const bool in_table = v < d.n_bounds;
+    keep(d.slice.slot, d.slice.shift, d.slice.bits, in_table ? v : d.n_bounds,
+         in_table ? v : low_bits(d.slice.bits));
+}
+
+/// Dimensions that must stay are those without which another row could be the first: the row found
+/// must be in them for every value, or rows before it must be in none of the others.
 const Rule* Spans::bitmap_find(const BitmapSegment& b, const State& s) {
+    const uint32_t* all[kMaxDimensions];
+    const uint32_t* kept[kMaxDimensions];
+    bool is_kept[kMaxDimensions] = {};
+    unsigned n_kept = 0;
+    for (uint32_t i = 0; i < b.n_dimensions; ++i) {
+        all[i] = row_of(b.dimensions[i], b.n_blocks, s);
+    }
+    const int row = first_row(all, b.n_dimensions, b.n_blocks, b.pool);
+    const auto keep_dimension = [&](uint32_t i) {
+        if (!is_kept[i]) {
+            is_kept[i] = true;
+            kept[n_kept++] = all[i];
+            keep_place(b.dimensions[i], s);
+        }
+    };
     for (uint32_t i = 0; i < b.n_dimensions; ++i) {
         const Dimension& d = b.dimensions[i];
-        if (d.kind != Dimension::kIndex) {
-            search(s, d.slice, d.bounds, d.n_bounds);
-            continue;
-        }
-        const uint32_t v = datapath::slice32(s, d.slice);
-        if (v < d.n_bounds) {
-            keep(d.slice.slot, d.slice.shift, d.slice.bits, v, v);
-        } else {
-            keep(d.slice.slot, d.slice.shift, d.slice.bits, d.n_bounds, low_bits(d.slice.bits));
+        if ((d.slice.slots == 1 && is_fixed(d.slice.slot)) ||
+            (row >= 0 && !is_everywhere(b, d, static_cast<uint32_t>(row)))) {
+            keep_dimension(i);
         }
     }
-    return datapath::bitmap_find(b, s);
+    for (uint32_t i = 0; i < b.n_dimensions; ++i) {
+        if (n_kept != 0 && first_row(kept, n_kept, b.n_blocks, b.pool) == row) {
+            break;
+        }
+        keep_dimension(i);
+    }
+    return row < 0 ? nullptr : b.rules[row];
 }
 
 void Spans::classify(const Table& table, const State& s) {
