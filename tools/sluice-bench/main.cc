@@ -35,7 +35,7 @@ struct BenchOptions {
     std::vector<unsigned> cores;
     std::string core_text;
     unsigned workers = 1;
-    unsigned seconds = 2;
+    double seconds = 2;
     unsigned repeat = 5;
     unsigned warm_ms = 500;
     unsigned memory_mb = 1024;
@@ -85,7 +85,7 @@ public:
         std::vector<Window> windows;
         for (unsigned i = 0; i < options_.repeat; ++i) {
             const Mark before = mark();
-            usleep(options_.seconds * 1000000);
+            usleep(static_cast<useconds_t>(options_.seconds * 1e6));
             windows.push_back(window(before, mark()));
             if (isatty(STDERR_FILENO)) {
                 fmt::print(stderr, "\r{}/{}: {:.2f} Mpps ", i + 1, options_.repeat,
@@ -166,8 +166,8 @@ Result<BenchOptions> parse(int argc, char** argv, bool* done) {
         *done = true;
         return read ? Result<BenchOptions>(o) : read.error();
     }
-    if (o.repeat == 0 || o.seconds == 0) {
-        return Error{"--repeat and --seconds must be at least 1"};
+    if (o.repeat == 0 || o.seconds <= 0) {
+        return Error{"--repeat must be at least 1 and --seconds more than 0"};
     }
     if (!o.core_text.empty()) {
         Result<std::vector<unsigned>> cores = parse_cores(o.core_text);
