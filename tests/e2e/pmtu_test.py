@@ -21,7 +21,8 @@ lsp-add in in-gw -- lsp-set-type in-gw router -- lsp-set-addresses in-gw router
 lsp-set-options in-gw router-port=gw-in
 lsp-add out out-gw -- lsp-set-type out-gw router -- lsp-set-addresses out-gw router
 lsp-set-options out-gw router-port=gw-out
-lrp-add dr dr-in 40:44:00:00:00:fd 10.0.0.253/24 fd00::fd/64 -- lrp-add dr dr-far 40:44:00:00:03:fd 10.3.0.253/24 fd03::fd/64
+lrp-add dr dr-in 40:44:00:00:00:fd 10.0.0.253/24 fd00::fd/64
+lrp-add dr dr-far 40:44:00:00:03:fd 10.3.0.253/24 fd03::fd/64
 lsp-add in in-dr -- lsp-set-type in-dr router -- lsp-set-addresses in-dr router
 lsp-set-options in-dr router-port=dr-in
 lsp-add far far-dr -- lsp-set-type far-dr router -- lsp-set-addresses far-dr router
