@@ -56,7 +56,7 @@ struct SuperLayout {
     uint32_t end;  ///< past the IP packet
 };
 /// False when there is nothing to cut: no whole TCP packet, or not more than one segment of it.
-/// With `tcp` null or not, *tcp says whether the layout is that of a TCP packet all the same.
+/// `tcp`, when given, is told whether it is a TCP packet at all, whose layout this is then.
 bool read_super(rte_mbuf* m, SuperLayout* layout, bool* tcp = nullptr);
 
 /// Length of the longest frame that it will be on a wire; of others, their length.

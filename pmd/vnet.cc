@@ -357,8 +357,8 @@ bool RxFrame::is_super() const {
     const uint8_t* h = headers_.data();
     const Layer& layer = layers_[0];
     const size_t shift = hints_.has_tag ? kTag : 0;
-    const size_t l3_length = layer.is_ip6 ? load16(h + layer.l3 + 4) + sizeof(rte_ipv6_hdr)
-                                          : load16(h + layer.l3 + 2);
+    const size_t l3_length =
+        layer.is_ip6 ? load16(h + layer.l3 + 4) + sizeof(rte_ipv6_hdr) : load16(h + layer.l3 + 2);
     return (hints_.vnet.gso_type == kVnetGsoTcp4 || hints_.vnet.gso_type == kVnetGsoTcp6) &&
            n_layers_ == 1 && (h[layer.l4 + 13] & kTcpCwr) == 0 &&
            l3_length + layer.l3 == length_ + shift && length_ - offset_ > hints_.vnet.gso_size;
