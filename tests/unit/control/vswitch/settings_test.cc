@@ -153,7 +153,7 @@ TEST_CASE("what interface types become") {
         {random_uuid(), "br-int", "internal", {}, {}, {}, 0},
     });
     const WantedPorts wanted = wanted_ports(&contents, make_settings({}, {}, "hv1"), {}, false);
-    CHECK(wanted.ports.size() == 11);
+    CHECK(wanted.ports.size() == 12);
     CHECK(wanted.passive.size() == 3);
     const WantedPort& vm = port(wanted, "vm1");
     CHECK(to_string(vm.spec) == "vm1=af_packet,iface=vm1,mtu=9000");
@@ -173,11 +173,17 @@ TEST_CASE("what interface types become") {
     CHECK(port(wanted, "m0").spec.arg("role") == "server");
     CHECK(to_string(port(wanted, "eth0").mac) == "02:aa:00:00:00:01");
     CHECK_FALSE(port(wanted, "eth0").is_integration);
+    // The local interface of a bridge with a port is the kernel's leg; its row is reported as
+    // before.
+    CHECK(port(wanted, "br-phys").is_exception);
+    CHECK(to_string(port(wanted, "br-phys").spec) == "br-phys=tap,iface=br-phys,up=0");
+    CHECK(port(wanted, "br-phys").interface.is_zero());
 
     const WantedPorts dummy = wanted_ports(&contents, make_settings({}, {}, "hv1"), {}, true);
     CHECK(port(dummy, "vm1").spec.driver == "dummy");
     CHECK(port(dummy, "tap1").spec.driver == "dummy");
     CHECK(port(dummy, "d1").spec.driver == "vdev");
+    CHECK(dummy.ports.size() == 11);  // in memory there is no kernel
 }
 
 TEST_CASE("names are unique and options come first") {
@@ -187,9 +193,10 @@ TEST_CASE("names are unique and options come first") {
     configured.underlay = true;
     const WantedPorts wanted =
         wanted_ports(&contents, make_settings({}, {}, "hv1"), {configured}, false);
-    REQUIRE(wanted.ports.size() == 3);
-    CHECK(wanted.ports[0].spec.driver == "null");
-    CHECK(wanted.ports[0].error.empty());
-    CHECK_FALSE(wanted.ports[1].error.empty());
+    REQUIRE(wanted.ports.size() == 4);
+    CHECK(wanted.ports[0].spec.name == "br-phys");
+    CHECK(wanted.ports[1].spec.driver == "null");
+    CHECK(wanted.ports[1].error.empty());
     CHECK_FALSE(wanted.ports[2].error.empty());
+    CHECK_FALSE(wanted.ports[3].error.empty());
 }
