@@ -176,8 +176,11 @@ bool walk_by_shortcut(WorkerCtx& ctx, const Item& item) {
 void walk_item(WorkerCtx& ctx, Item& item, CacheEntry* stale) {
     const PacketKey& key = meta_of(item.m).key;
     const uint32_t bytes = key.pkt_len;
-    if (item.mask && item.mask->reads_ct && !stale && ctx.shortcuts.enabled()) {
+    if (item.mask && item.mask->reads_ct && ctx.shortcuts.enabled()) {
         if (!walk_by_shortcut(ctx, item)) {
+            if (stale) {
+                ctx.cache.remove(stale, ctx.counters);
+            }
             return;
         }
     } else {
