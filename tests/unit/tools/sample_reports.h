@@ -59,10 +59,10 @@ inline PortReport sample_ports() {
 
 inline TunnelReport sample_tunnels() {
     TunnelReport r;
-    r.rows = {
-        {0, "hv2", "geneve", "ovn", "192.168.50.100", "192.168.50.101", "up0", "02:bb:00:00:00:01",
-         "ready", 1500},
-        {1, "hv3", "geneve", "legacy", "192.168.50.100", "192.168.60.1", "", "", "no_route", 0}};
+    r.rows = {{0, "hv2", "geneve", "ovn", "192.168.50.100", "192.168.50.101", "up0",
+               "02:bb:00:00:00:01", "ready", "up", 3, 1500},
+              {1, "hv3", "geneve", "legacy", "192.168.50.100", "192.168.60.1", "", "", "no_route",
+               "", 0, 0}};
     return r;
 }
 

@@ -82,11 +82,11 @@ TEST_CASE("status, tunnels and cache as people see them") {
                  "     1     -           0           0      -\n");
     check_output(daemon, "tunnels",
                  "tunnel  chassis  type           local           remote          port  next hop  "
-                 "          mtu  state\n"
+                 "          mtu  state     bfd  flaps\n"
                  "     0  hv2      geneve         192.168.50.100  192.168.50.101  up0   "
-                 "02:bb:00:00:00:01  1500  ready\n"
+                 "02:bb:00:00:00:01  1500  ready     up       3\n"
                  "     1  hv3      geneve/legacy  192.168.50.100  192.168.60.1    -     -         "
-                 "            0  no_route\n");
+                 "            0  no_route  -        -\n");
     check_output(daemon, "cache",
                  "worker  entries   used  hits  hit rate  misses  bypassed  stale  evicted\n"
                  "     0    65536  25.0%   750     75.0%     200        40     10        5\n"
