@@ -70,10 +70,12 @@ Bytes tcp4(size_t payload, uint8_t flags = 0x18) {
 /// The pseudo header's sum of tcp4(), as the sender of a partial checksum leaves it.
 void put_partial(Bytes* frame, bool with_length) {
     uint8_t* ip = &(*frame)[14];
-    Bytes pseudo(ip + 12, ip + 20);
     const size_t length = with_length ? frame->size() - 34 : 0;
-    pseudo.insert(pseudo.end(),
-                  {0, 6, static_cast<uint8_t>(length >> 8), static_cast<uint8_t>(length)});
+    Bytes pseudo(12);
+    std::memcpy(pseudo.data(), ip + 12, 8);
+    pseudo[9] = 6;
+    pseudo[10] = static_cast<uint8_t>(length >> 8);
+    pseudo[11] = static_cast<uint8_t>(length);
     const auto sum = static_cast<uint16_t>(~rfc1071(pseudo));
     ip[20 + 16] = static_cast<uint8_t>(sum >> 8);
     ip[20 + 17] = static_cast<uint8_t>(sum);
