@@ -99,7 +99,7 @@ struct ControlPlane::Impl {
     chassis::Observations observations;
     std::shared_ptr<const announce::Config> announcing;
     chassis::DelegatedPrefixes prefixes;
-    std::shared_ptr<const watch::Config> watching;  ///< what the slow path was told last
+    std::shared_ptr<const watch::Config> watching;   ///< what the slow path was told last
     std::vector<watch::TunnelBfdStatus> tunnel_bfd;  ///< what it said last
     std::set<std::string> live;                      ///< chassis that answer, by that
     PipelineBuilder builder;

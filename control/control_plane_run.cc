@@ -231,12 +231,9 @@ chassis::Attachments ControlPlane::Impl::attachments() {
 }
 
 BuildInputs ControlPlane::Impl::inputs() {
-    return {{settings.chassis, settings.hostname},
-            attachments(),
-            settings.encap,
-            settings.zone_range,
-            was_complete && is_complete(),
-            live};
+    return {
+        {settings.chassis, settings.hostname}, attachments(), settings.encap, settings.zone_range,
+        was_complete && is_complete(),         live};
 }
 
 void ControlPlane::Impl::connect() {

@@ -14,7 +14,7 @@ PipelineBuilder::PipelineBuilder(const sb::Mirror* mirror, physical::UnderlayMod
 PipelineBuilder::~PipelineBuilder() = default;
 
 physical::View PipelineBuilder::view(const BuildInputs& inputs) const {
-    return {*mirror_, inputs.attachments, plan_, inputs.identity, tunnels_, index_,
+    return {*mirror_, inputs.attachments, plan_,        inputs.identity, tunnels_, index_,
             zones_,   &mirrors_,          &tunnel_sets_};
 }
 
@@ -77,10 +77,9 @@ void PipelineBuilder::plan_round(const BuildInputs& inputs) {
     plan_ = chassis::plan_bindings(*mirror_, inputs.attachments, inputs.identity, inputs.live);
     bool has_index_change = false;
     is_tunnels_changed_ = tunnels_.update(*mirror_, inputs.encap, underlay_, &has_index_change);
-    is_tunnels_changed_ |=
-        tunnel_sets_.update(*mirror_, tunnels_, inputs.identity.name,
-                            is_fresh_ || has_index_change ||
-                                inputs.identity.name != inputs_.identity.name);
+    is_tunnels_changed_ |= tunnel_sets_.update(
+        *mirror_, tunnels_, inputs.identity.name,
+        is_fresh_ || has_index_change || inputs.identity.name != inputs_.identity.name);
     bool has_mirror_change = false;
     is_tunnels_changed_ |= mirrors_.update(*mirror_, plan_, inputs.attachments, inputs.encap.ips,
                                            underlay_, &has_mirror_change);

@@ -164,8 +164,8 @@ Result<std::unique_ptr<Worker>> Worker::create(const WorkerConfig& config) {
         key = split_mix(&state) | 1;
     }
     ctx->next_stt_frame = static_cast<uint32_t>(split_mix(&state));
-    ctx->stt = std::make_unique<SttReassembly>(SttLimits{}, split_mix(&state), discard_segment,
-                                               ctx.get());
+    ctx->stt =
+        std::make_unique<SttReassembly>(SttLimits{}, split_mix(&state), discard_segment, ctx.get());
     if (!config.memories) {
         ctx->own_memories = std::make_unique<SharedMemories>(config.hash_seed);
     }

@@ -63,7 +63,7 @@ struct WorkerCtx {
     std::unique_ptr<SharedMemories> own_memories;  ///< when the composer gave none
     uint16_t closed_meters = 0;  ///< of the packet in apply: meters that had no tokens for it
     MacUses mac_uses;
-    uint16_t next_ip_id = 1;  ///< of outer headers that may be fragmented
+    uint16_t next_ip_id = 1;             ///< of outer headers that may be fragmented
     uint32_t next_stt_frame = 0;         ///< identifier, without the worker's number
     std::unique_ptr<SttReassembly> stt;  ///< frames that came in pieces
 

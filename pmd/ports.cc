@@ -32,9 +32,9 @@ constexpr DriverEntry entry() {
 }
 
 constexpr DriverEntry kDrivers[] = {
-    entry<AfPacketPort>(), entry<DummyPort>(), entry<MemifDriver>(), entry<NullDriver>(),
-    entry<PcapDriver>(),   entry<PciDriver>(), entry<TapPort>(),     entry<VdevDriver>(),
-    entry<VhostPort>(),
+    entry<AfPacketPort>(), entry<DummyPort>(),  entry<MemifDriver>(),
+    entry<NullDriver>(),   entry<PcapDriver>(), entry<PciDriver>(),
+    entry<TapPort>(),      entry<VdevDriver>(), entry<VhostPort>(),
 };
 
 Result<const DriverEntry*> find_driver(const PortSpec& spec) {

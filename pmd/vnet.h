@@ -12,8 +12,8 @@
 // needs no queue of segments. In the other direction make_vnet_tx() says in a virtio_net_hdr what
 // an mbuf's ol_flags ask for.
 //
-// Where the ports' owner takes super-frames (datapath/super_frame.h), plain TCP is not cut: it comes
-// as one mbuf chain that says so.
+// Where the ports' owner takes super-frames (datapath/super_frame.h), plain TCP is not cut: it
+// comes as one mbuf chain that says so.
 //
 // What is cut: TCP over IPv4 and IPv6, UDP (USO), also inside Geneve or VXLAN when the kernel at
 // the far end encapsulated before cutting. What it cannot cut is dropped and counted as an error.

@@ -76,10 +76,10 @@ struct TunnelReport {
         std::string option;   ///< Geneve option form: ovn, legacy; "" for other types
         std::string local_ip;
         std::string remote_ip;
-        std::string port;      ///< underlay port
-        std::string next_hop;  ///< its MAC; "" while unresolved
-        std::string state;     ///< ready, no_route, unresolved
-        std::string bfd;       ///< down, init, up; "" where none runs
+        std::string port;        ///< underlay port
+        std::string next_hop;    ///< its MAC; "" while unresolved
+        std::string state;       ///< ready, no_route, unresolved
+        std::string bfd;         ///< down, init, up; "" where none runs
         uint64_t bfd_flaps = 0;  ///< times it went up or down
         int64_t mtu = 0;
     };
@@ -225,8 +225,9 @@ struct ReportSources {
 
 /// For every source: sluice/status, sluice/ports, sluice/tunnels, sluice/mirrors,
 /// sluice/datapaths [DATAPATH], sluice/flows [DATAPATH], sluice/drops, sluice/cache,
-/// sluice/counters (JSON) and status, port/show, tunnel/show, mirror/show, datapath/show, flow/show,
-/// drop/show, cache/show, counter/show (text; datapath, flow, drop and counter take --all). Sources that are not set get no command.
+/// sluice/counters (JSON) and status, port/show, tunnel/show, mirror/show, datapath/show,
+/// flow/show, drop/show, cache/show, counter/show (text; datapath, flow, drop and counter take
+/// --all). Sources that are not set get no command.
 void add_report_commands(Server& server, ReportSources sources);
 
 }  // namespace sluice::rpc

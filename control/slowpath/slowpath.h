@@ -14,8 +14,8 @@
 // (arp.h, nd.h, echo.h) that know neither rings nor mbufs. Every port has a token bucket for its
 // punts, so a port that floods starves only itself. Everything is bounded: buckets, the memory of
 // recent messages, solicitations, and what waits for control; what exceeds a bound is counted.
-// BFD of tunnels has a ring and a budget of its own, so that no storm on the underlay takes gateways
-// for dead.
+// BFD of tunnels has a ring and a budget of its own, so that no storm on the underlay takes
+// gateways for dead.
 //
 // Threads. Between start() and stop() the mailboxes' slow-path ends and the RCU reader belong to
 // this thread. resolve(), inject() and stats() may be called from any thread. Sinks run on the

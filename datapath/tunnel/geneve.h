@@ -19,7 +19,8 @@ struct GeneveHeader {
 };
 
 /// Reads the header at `data`, of which `len` bytes belong to the packet. Drop::k_none when it is
-/// one that OVN sends, or with VNI 0 (the tunnel's own), else why not. `legacy`: the older option form counts as OVN's too.
+/// one that OVN sends, or with VNI 0 (the tunnel's own), else why not. `legacy`: the older option
+/// form counts as OVN's too.
 Drop parse_geneve(const uint8_t* data, uint32_t len, bool legacy, GeneveHeader* out);
 
 /// RFC 6040 normal mode decapsulation. False: the packet must be dropped.

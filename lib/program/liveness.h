@@ -2,12 +2,12 @@
 // Whether the other ends of tunnels answer, and groups of chassis of which one is to get a packet.
 //
 // What. Every Tunnel points to a TunnelLife. Where BFD runs over the tunnel, the slow path writes
-// its state there, at once; workers read it when they send. So traffic leaves a dead gateway without
-// a publish, and cached programs stay right: they name a TunnelSet (Act::kEncap), never the tunnel
-// that it led to. A tunnel that nobody watches counts as live.
-// Threads. `state`: the slow path writes, all read, relaxed: each word is all there is to know. A
-// life belongs to one meaning of a tunnel index; Pipeline::keep and the BFD session share it. Sets
-// are immutable once published.
+// its state there, at once; workers read it when they send. So traffic leaves a dead gateway
+// without a publish, and cached programs stay right: they name a TunnelSet (Act::kEncap), never the
+// tunnel that it led to. A tunnel that nobody watches counts as live. Threads. `state`: the slow
+// path writes, all read, relaxed: each word is all there is to know. A life belongs to one meaning
+// of a tunnel index; Pipeline::keep and the BFD session share it. Sets are immutable once
+// published.
 #pragma once
 
 #include <atomic>

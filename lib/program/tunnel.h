@@ -73,8 +73,8 @@ struct Underlay {
     std::vector<Address4> ip4;
     std::vector<Address6> ip6;
     uint16_t geneve_port = 6081;
-    uint16_t vxlan_port = 0;  ///< UDP; 0: not spoken, the host's own business
-    uint16_t stt_port = 0;    ///< TCP; same
+    uint16_t vxlan_port = 0;         ///< UDP; 0: not spoken, the host's own business
+    uint16_t stt_port = 0;           ///< TCP; same
     bool accept_zero_csum6 = false;  ///< RFC 6935: UDP over IPv6 without checksum
     /// Port to the kernel, which is the host on this network: it gets what is no tunnel packet.
     uint16_t exception = 0xffff;

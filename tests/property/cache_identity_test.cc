@@ -349,10 +349,9 @@ private:
 bool is_cache_counter(Counter c) {
     return c == Counter::k_cache_hit || c == Counter::k_cache_miss ||
            c == Counter::k_cache_bypass || c == Counter::k_cache_stale ||
-           c == Counter::k_cache_shortcut ||
-           c == Counter::k_cache_ct_changed || c == Counter::k_cache_evict ||
-           c == Counter::k_walk_tables || c == Counter::k_polls || c == Counter::k_idle_polls ||
-           c == Counter::k_busy_cycles;
+           c == Counter::k_cache_shortcut || c == Counter::k_cache_ct_changed ||
+           c == Counter::k_cache_evict || c == Counter::k_walk_tables || c == Counter::k_polls ||
+           c == Counter::k_idle_polls || c == Counter::k_busy_cycles;
 }
 
 void check_counters(Lab& a, Lab& b, uint32_t flows) {
