@@ -164,7 +164,7 @@ bool walk_by_shortcut(WorkerCtx& ctx, const Item& item) {
     WalkEnv env = env_of(ctx, item);
     env.replay = &ctx.replay;
     ctx.replay.told = ctx.replay.count;
-    ctx.replay.records = ctx.shortcuts.may_learn();
+    ctx.replay.records = ctx.shortcuts.may_learn(meta_of(item.m).key);
     if (ctx.replay.records) {
         walk_and_learn(ctx, item, env);
     } else {

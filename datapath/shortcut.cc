@@ -146,6 +146,7 @@ void Run::answer(const ShortcutStep& step, CtTrail* trail) {
     after_.translates = step.nat && view.has_nat;
     after_.state = trail->state | (after_.translates ? view.nat_state : 0);
     after_.mark = view.mark;
+    after_.proto = view.original.proto;
     std::copy_n(view.label, 4, after_.label);
     state_ = after_.state;
     zone_ = step.zone;
@@ -317,7 +318,10 @@ const ShortcutNode* Shortcuts::find(const PacketKey& key, const Pipeline& pipeli
     return root.first;
 }
 
-bool Shortcuts::may_learn() {
+bool Shortcuts::may_learn(const PacketKey& key) {
+    if (!is_for_shortcuts(key)) {
+        return false;
+    }
     if (credit_ < cost_) {
         ++credit_;
         return false;
@@ -348,11 +352,13 @@ void Shortcuts::clear(ProgramStore* programs, WorkerCounters* counters) {
         drop(&roots_[i], programs, counters);
     }
     used_ = 0;
+    is_full_ = false;
 }
 
 void* Shortcuts::take(size_t bytes) {
     bytes = (bytes + 15) & ~size_t{15};
     if (used_ + bytes > kArenaBytes) {
+        is_full_ = true;
         return nullptr;
     }
     void* const block = arena_.get() + used_;
@@ -370,6 +376,9 @@ T* Shortcuts::keep(const T* from, size_t n) {
 }
 
 bool Shortcuts::cross(Root* root, const ProgramBuffer& program) {
+    if (program.n_crossed == limits::kMaxCrossed) {
+        return false;  // perhaps not all that it crossed
+    }
     for (unsigned i = 0; i < program.n_crossed; ++i) {
         const uint32_t* const end = root->crossed + root->n_crossed;
         if (std::find(root->crossed, const_cast<uint32_t*>(end), program.crossed[i]) != end) {
@@ -453,6 +462,7 @@ void Shortcuts::add(const PacketKey& key, const Pipeline& pipeline, const Shortc
         root.born = root.checked = pipeline.sequence;
     }
     if (!cross(&root, program)) {
+        was_useless();
         return;
     }
     ShortcutNode** list = &root.first;
@@ -470,12 +480,20 @@ void Shortcuts::add(const PacketKey& key, const Pipeline& pipeline, const Shortc
             list = &same->child;
             continue;
         }
-        if (same || siblings >= kMaxChildren) {
+        if (same) {
+            return;
+        }
+        if (siblings >= kMaxChildren) {  // these tell apart what does not come again
+            was_useless();
+            drop(&root, programs, counters);
             return;
         }
         ShortcutNode* const made = make(learnt, n, program, pipeline, programs, counters);
         if (!made) {
-            clear(programs, counters);
+            was_useless();
+            if (is_full_) {
+                clear(programs, counters);
+            }
             return;
         }
         made->sibling = *list;

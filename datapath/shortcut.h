@@ -66,6 +66,7 @@ struct ShortcutOutcome {
     uint32_t state = 0;
     uint32_t mark = 0;
     uint32_t label[4] = {};
+    uint8_t proto = 0;  ///< ct_proto: none for a packet that could not be read
     bool translates = false;
     bool is_known = false;  ///< a connection as it was: the next packet's program may be cached
     bool operator==(const ShortcutOutcome&) const = default;
@@ -139,7 +140,7 @@ public:
     const ShortcutNode* find(const PacketKey& key, const Pipeline& pipeline, ProgramStore* programs,
                              WorkerCounters* counters);
     /// Whether the walk that comes is to be taken down. Called for packets that must be walked.
-    bool may_learn();
+    bool may_learn(const PacketKey& key);
     /// A packet took a shortcut.
     void was_useful() {
         credit_ += credit_ < kMaxCredit;
@@ -189,6 +190,7 @@ private:
     std::unique_ptr<Root[]> roots_;
     std::unique_ptr<uint8_t[]> arena_;
     size_t used_ = 0;
+    bool is_full_ = false;  ///< the arena had no room
     unsigned credit_ = kMaxCredit;
     unsigned cost_ = kLearnCost;
 };

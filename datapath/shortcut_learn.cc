@@ -37,6 +37,7 @@ private:
     void move(const Instr& i, bool exchange);
     bool end_part();
     bool has_tuple() const;
+    bool has_own_macs() const;
     bool leaf(const ProgramBuffer& program);
     bool plain_words(const ProgramBuffer& program);
 
@@ -56,6 +57,7 @@ private:
     bool is_shown_ = false;    ///< and flows saw its answer
     bool is_translated_ = false;
     bool is_over_ = false;  ///< the packet has gone where it goes
+    uint16_t depth_ = 0;    ///< of the last record
 };
 
 /// Some bits of a word become the same for all; the others must be, too.
@@ -190,6 +192,16 @@ bool Learner::has_tuple() const {
     return true;
 }
 
+/// What a choice by MACs would look at: both are still the packet's.
+bool Learner::has_own_macs() const {
+    for (unsigned slot = kSlotEthSrc; slot < kSlotEthSrc + 4; ++slot) {
+        if (spans_.var(slot) != slot) {
+            return false;
+        }
+    }
+    return true;
+}
+
 ShortcutOutcome Learner::outcome_of(const CtReplay::Step& step, const ShortcutStep& asked) {
     const CtView& view = step.trail.view;
     ShortcutOutcome out;
@@ -197,6 +209,7 @@ ShortcutOutcome Learner::outcome_of(const CtReplay::Step& step, const ShortcutSt
     out.state = step.trail.state | (out.translates ? view.nat_state : 0);
     out.is_known = step.answer.cacheable;
     out.mark = view.mark;
+    out.proto = view.original.proto;
     std::copy_n(view.label, 4, out.label);
     return out;
 }
@@ -231,7 +244,7 @@ bool Learner::track(const TraceRecord& r) {
         return false;
     }
     const CtReplay::Step& made = steps_.steps[n_steps_];
-    if (made.op != i.op || made.trail.n_unseen != 0) {
+    if (made.op != i.op) {
         return false;
     }
     spans_.pin(kSlotInport);
@@ -245,7 +258,8 @@ bool Learner::track(const TraceRecord& r) {
     if (i.op == Op::kCtLb) {
         const auto& lb = *static_cast<const CtLbArgs*>(i.p);
         if (lb.backends.size() > ShortcutBackends::kMax || lb.is_v6 ||
-            (lb.hash_fields != 0 && is_translated_) || spans_.var(kSlotFlowHash) != kSlotFlowHash) {
+            (lb.hash_fields != 0 && (is_translated_ || !has_own_macs())) ||
+            spans_.var(kSlotFlowHash) != kSlotFlowHash) {
             return false;
         }
         path_.balancers[n_steps_] = &lb;
@@ -311,9 +325,10 @@ bool Learner::code(const TraceRecord& r) {
 }
 
 bool Learner::record(const TraceRecord& r) {
-    if (is_over_) {
-        return false;
+    if (is_over_ || r.depth < depth_) {
+        return false;  // something runs behind a copy, on what was before it
     }
+    depth_ = r.depth;
     switch (r.kind) {
     case Kind::kEnter: return true;
     case Kind::kTable: {
