@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """VLANs with a distributed gateway port: the chassis that has the gateway shows the router's
 own MAC, every other one its chassis' MAC."""
-from topologies import change, pause
+from topologies import pause
 from traffic import Host, mac, router_port, switch_port
 from vlans import localnet, mapped, tagged
 
@@ -29,6 +29,7 @@ SPEC = {
     'interfaces': [{'name': 'v1', 'iface_id': 'lp1', 'chassis': 'hv1'},
                    {'name': 'w2', 'iface_id': 'lp2', 'chassis': 'hv2'}],
     'packets': [
+        pause(4000),        # until the gateways know of each other
         a.udp(outside), a.udp(outside, sport=1001), b.udp(outside), a.udp(b, link=a.ether(b.mac)),
         tagged(outside.udp(to('172.16.0.82')), 200),
         tagged(outside.udp(to('172.16.0.82'), link=outside.ether('00:00:00:00:aa:82')), 200),
