@@ -57,6 +57,8 @@ struct ControlPlane::Impl {
     void drain_released();
     void keep_zones();
     void unplug();
+    /// What the session is to monitor, with the columns that the database has.
+    std::map<sb::Table, ovsdb::Condition> conditions_now();
     void set_conditions();
     void write_southbound();
     void report_interfaces();

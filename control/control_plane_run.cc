@@ -271,7 +271,9 @@ void ControlPlane::Impl::open_session() {
     client_options.tls = session_tls;
     client_options.tables = sb::table_specs();
     client_options.probe_interval_ms = settings.probe_interval_ms;
-    conditions = sb::conditions({settings.monitor_all, settings.chassis, {}, {}}, mirror);
+    // A session that takes another's place asks at once for all that is in use, so that no pipeline
+    // is made of half a database.
+    conditions = conditions_now();
     for (const auto& [table, condition] : conditions) {
         client_options.tables[table].condition = condition;
     }
@@ -460,21 +462,33 @@ void ControlPlane::Impl::log_errors() {
     }
 }
 
-void ControlPlane::Impl::set_conditions() {
+std::map<sb::Table, ovsdb::Condition> ControlPlane::Impl::conditions_now() {
     sb::Interest interest;
     interest.everything = settings.monitor_all;
     interest.chassis = settings.chassis;
-    for (const vswitch::WantedPort& port : plugger.wanted()) {
-        if (!port.iface_id.empty()) {
-            interest.iface_ids.insert(port.iface_id);
+    const bool is_known = sb && sb->schema();
+    if (is_known) {
+        for (const vswitch::WantedPort& port : plugger.wanted()) {
+            if (!port.iface_id.empty()) {
+                interest.iface_ids.insert(port.iface_id);
+            }
+        }
+        interest.datapaths = builder.local_datapaths();
+    }
+    auto now = sb::conditions(interest, mirror);
+    for (auto& [table, condition] : now) {
+        if (is_known) {
+            const std::string& name = sb->replica().spec(table).name;
+            std::erase_if(condition.clauses, [&](const ovsdb::Clause& clause) {
+                return !sb->schema()->has_column(name, clause.column);
+            });
         }
     }
-    interest.datapaths = builder.local_datapaths();
-    for (auto& [table, condition] : sb::conditions(interest, mirror)) {
-        std::erase_if(condition.clauses, [&](const ovsdb::Clause& clause) {
-            const std::string& name = sb->replica().spec(table).name;
-            return !sb->schema() || !sb->schema()->has_column(name, clause.column);
-        });
+    return now;
+}
+
+void ControlPlane::Impl::set_conditions() {
+    for (auto& [table, condition] : conditions_now()) {
         ovsdb::Condition& known = conditions[table];
         if (known != condition) {
             known = condition;
