@@ -21,27 +21,6 @@ namespace {
 
 using namespace wire;
 
-/// Traffic class and TTL of the inner packet as it is about to be sent; false when it is not IP.
-struct Inner {
-    bool ip = false;
-    uint8_t tos = 0;
-    uint8_t ttl = 0;
-
-    explicit Inner(rte_mbuf* m) {
-        const PacketKey& key = meta_of(m).key;
-        const uint8_t* l3 = rte_pktmbuf_mtod_offset(m, const uint8_t*, key.l2_len);
-        if (key.kinds & kind::kIp4) {
-            ip = true;
-            tos = l3[1];
-            ttl = l3[8];
-        } else if (key.kinds & kind::kIp6) {
-            ip = true;
-            tos = static_cast<uint8_t>(get16(l3) >> 4);
-            ttl = l3[7];
-        }
-    }
-};
-
 /// Copies the prebuilt header in front of the packet. What lies behind `to + len` is the packet.
 void copy_header(uint8_t* to, const uint8_t* from, unsigned len) {
     constexpr unsigned kHalf = 32;
@@ -72,8 +51,8 @@ void store(uint8_t* p, T v) {
 
 // Headers are put together in registers and written once: reading back what was just written in
 // smaller pieces costs more than all the rest. `from` is the prebuilt header, `l3` its copy.
-void patch_ip(WorkerCtx& ctx, const Tunnel& t, const uint8_t* from, uint8_t* l3, const Inner& inner,
-              uint32_t ip_len) {
+void patch_ip(WorkerCtx& ctx, const Tunnel& t, const uint8_t* from, uint8_t* l3,
+              const InnerIp& inner, uint32_t ip_len) {
     const auto tos = static_cast<uint8_t>(((t.tos_inherit && inner.ip ? inner.tos : t.tos) & 0xfc) |
                                           (inner.tos & 3));
     const uint8_t ttl = t.ttl_inherit && inner.ip ? inner.ttl : t.ttl;
@@ -211,7 +190,7 @@ void send_by_tunnel(WorkerCtx& ctx, rte_mbuf* m, uint32_t tunnel, uint64_t coord
         send_stt(ctx, m, *t, coordinates);
         return;
     }
-    const Inner inner(m);
+    const InnerIp inner(m, meta_of(m).key);
     const uint32_t hash = flow_hash_of(&meta_of(m).key, ctx.config.hash_seed);
     m = with_headroom(ctx, m, t->header_len);
     if (!m) {

@@ -7,13 +7,36 @@
 // share it because fragments are hashed without ports.
 #pragma once
 
+#include <rte_mbuf.h>
+
 #include <cstdint>
 #include <cstring>
 
 #include "datapath/stages.h"
+#include "lib/program/key.h"
 #include "lib/program/tunnel.h"
 
 namespace sluice {
+
+/// Traffic class and TTL of the inner packet as it is about to be sent, for the outer header.
+struct InnerIp {
+    bool ip = false;
+    uint8_t tos = 0;
+    uint8_t ttl = 0;
+
+    InnerIp(const rte_mbuf* m, const PacketKey& key) {
+        const uint8_t* l3 = rte_pktmbuf_mtod_offset(m, const uint8_t*, key.l2_len);
+        if (key.kinds & kind::kIp4) {
+            ip = true;
+            tos = l3[1];
+            ttl = l3[8];
+        } else if (key.kinds & kind::kIp6) {
+            ip = true;
+            tos = static_cast<uint8_t>(l3[0] << 4 | l3[1] >> 4);
+            ttl = l3[7];
+        }
+    }
+};
 
 /// The packet with `need` bytes of headroom: itself, or a copy. Null: dropped and counted.
 rte_mbuf* with_headroom(WorkerCtx& ctx, rte_mbuf* m, uint16_t need);

@@ -21,26 +21,6 @@ using namespace wire;
 
 constexpr uint16_t kLeastMtu = 128;
 
-/// What the inner packet has to say to the outer IP header.
-struct Inner {
-    bool ip = false;
-    uint8_t tos = 0;
-    uint8_t ttl = 0;
-
-    Inner(const rte_mbuf* m, const PacketKey& key) {
-        const uint8_t* l3 = rte_pktmbuf_mtod_offset(m, const uint8_t*, key.l2_len);
-        if (key.kinds & kind::kIp4) {
-            ip = true;
-            tos = l3[1];
-            ttl = l3[8];
-        } else if (key.kinds & kind::kIp6) {
-            ip = true;
-            tos = static_cast<uint8_t>(get16(l3) >> 4);
-            ttl = l3[7];
-        }
-    }
-};
-
 /// The one 802.1Q tag of a frame travels beside it; what has more tags keeps all of them.
 void take_tag(rte_mbuf* m, SttHeader* stt) {
     uint8_t* data = rte_pktmbuf_mtod(m, uint8_t*);
@@ -82,7 +62,7 @@ bool has_verified_checksum(const rte_mbuf* m, const PacketKey& key) {
            (key.ip_proto == kProtoTcp || key.ip_proto == kProtoUdp);
 }
 
-void patch_ip(WorkerCtx& ctx, const Tunnel& t, uint8_t* l3, const Inner& inner, uint32_t ip_len) {
+void patch_ip(WorkerCtx& ctx, const Tunnel& t, uint8_t* l3, const InnerIp& inner, uint32_t ip_len) {
     const auto tos = static_cast<uint8_t>(((t.tos_inherit && inner.ip ? inner.tos : t.tos) & 0xfc) |
                                           (inner.tos & 3));
     const uint8_t ttl = t.ttl_inherit && inner.ip ? inner.ttl : t.ttl;
@@ -146,7 +126,7 @@ void send_stt(WorkerCtx& ctx, rte_mbuf* m, const Tunnel& t, uint64_t coordinates
     } else if (has_verified_checksum(m, key)) {
         stt.flags = SttHeader::kVerified;
     }
-    const Inner inner(m, key);
+    const InnerIp inner(m, key);
     const uint32_t hash = flow_hash_of(&key, ctx.config.hash_seed);
     take_tag(m, &stt);
     const uint32_t header = t.header_len;
