@@ -187,6 +187,7 @@ std::vector<const sb::Chassis*> ha_order(const sb::Mirror& mirror, const PortBin
         return a.first != b.first ? a.first > b.first : a.second->name < b.second->name;
     });
     std::vector<const sb::Chassis*> order;
+    order.reserve(members.size());
     for (const auto& [priority, row] : members) {
         order.push_back(row);
     }

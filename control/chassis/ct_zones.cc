@@ -100,17 +100,17 @@ CtZones::Wants CtZones::wants_of(const ZoneUsers& users) {
         wants[name] = {port.datapath, std::nullopt, port.limit};
     }
     datapath_users_.clear();
+    const auto name_for = [&](const Uuid& uuid, const std::string& name, const char* suffix) {
+        const std::string by_uuid = to_string(uuid) + suffix;
+        const std::string by_name = name + suffix;
+        const bool is_by_name = !zones_.contains(by_uuid) && !name.empty() &&
+                                zones_.contains(by_name) && !wants.contains(by_name);
+        return is_by_name ? by_name : by_uuid;
+    };
     for (const auto& [uuid, datapath] : users.datapaths) {
-        const auto name_for = [&](const char* suffix) {
-            const std::string by_uuid = to_string(uuid) + suffix;
-            const std::string by_name = datapath.name + suffix;
-            const bool is_by_name = !zones_.contains(by_uuid) && !datapath.name.empty() &&
-                                    zones_.contains(by_name) && !wants.contains(by_name);
-            return is_by_name ? by_name : by_uuid;
-        };
         auto& [dnat, snat] = datapath_users_[uuid];
-        dnat = name_for("_dnat");
-        snat = name_for("_snat");
+        dnat = name_for(uuid, datapath.name, "_dnat");
+        snat = name_for(uuid, datapath.name, "_snat");
         wants[dnat] = {uuid, std::nullopt, datapath.limit};
         wants[snat] = {uuid, datapath.snat, datapath.limit};
     }
