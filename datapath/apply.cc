@@ -84,6 +84,7 @@ void punt(WorkerCtx& ctx, rte_mbuf* m, const uint64_t* w) {
     meta.reason = static_cast<PuntReason>(act::a(w[0]));
     meta.port = meta_of(m).key.in_port;
     std::memcpy(meta.logical, w + 2, sizeof meta.logical);
+    meta.ct_zone = static_cast<uint16_t>(w[2 + kLogicalSlots / 2]);
     ctx.hand_up(m);
 }
 

@@ -44,7 +44,8 @@ enum class Act : uint8_t {
     kOutput,  ///< b: PortId
     kDrop,    ///< a: Drop, d: flow; then a word datapath << 32 | inport
     kPunt,    ///< a: PuntReason, b: meter index + 1 or 0, d: PuntArgs id; then flow << 32 |
-    ///< copy << 31 | side << 24 | table << 16 | slot << 8 | bit, then kLogicalSlots / 2 words.
+    ///< copy << 31 | side << 24 | table << 16 | slot << 8 | bit, then kLogicalSlots / 2 words,
+    ///< then the zone that ct_state is from.
     ///< Ends the section: the slow path gets the packet
     kMessage,  ///< a: Message::Kind; then datapath << 32 | port, flow, mac, two words of IP
 };

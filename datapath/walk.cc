@@ -92,6 +92,7 @@ void Walker<kTrace>::resume(const WalkStart& start) {
     const PuntMeta& punt = *env_.resume;
     std::memcpy(f_.s.w, punt.logical, sizeof punt.logical);
     f_.s.w[kSlotDatapath] = start.datapath->key;
+    resume_ct(punt.ct_zone);
     record(TraceRecord::Kind::kEnter);
     run(punt.side & 1, punt.table % limits::kMaxTables);
 }

@@ -183,6 +183,7 @@ private:
     void show_original(const CtView& view);
     bool commit(const Instr& i, unsigned side);
     void forget_ct();
+    void resume_ct(uint16_t zone);
     void make_facts(Transform what, const State& before);
     CtTrail* next_trail();
     const PacketFacts& packet_facts();

@@ -395,6 +395,24 @@ bool Walker<kTrace>::track(const CtRequest& request) {
     return true;
 }
 
+/// A packet that comes back from the slow path is still the connection's, under the addresses that
+/// it has by now.
+template <bool kTrace>
+void Walker<kTrace>::resume_ct(uint16_t zone) {
+    const uint32_t state = f_.s.w[kSlotCtState];
+    CtTrail* const trail = env_.conntrack && (state & ct::kTrk) ? next_trail() : nullptr;
+    if (!trail) {
+        return;
+    }
+    trail->zone = zone;
+    trail->state = state;
+    trail->shown = true;
+    CtTuple tuple = tuple_of(*trail, zone);
+    tuple.natted = (state & kNatBits) != 0;
+    env_.conntrack->lookup(tuple, packet_facts(), env_.now_ms, &trail->view);
+    show_original(trail->view);
+}
+
 template <bool kTrace>
 bool Walker<kTrace>::commit(const Instr& i, unsigned side) {
     CtCommitArgs args = *static_cast<const CtCommitArgs*>(i.p);
@@ -454,6 +472,8 @@ template bool Walker<true>::exec_ct(const Instr*, unsigned);
 // walk_lb.cc calls these.
 template bool Walker<false>::track(const CtRequest&);
 template bool Walker<true>::track(const CtRequest&);
+template void Walker<false>::resume_ct(uint16_t);
+template void Walker<true>::resume_ct(uint16_t);
 template uint16_t Walker<false>::zone_of(uint8_t, unsigned) const;
 template uint16_t Walker<true>::zone_of(uint8_t, unsigned) const;
 template void Walker<false>::forget_ct();

@@ -240,6 +240,7 @@ void emit_punt(const Frame& f, const Prefix& prefix, const PuntPlace& place, con
     for (unsigned slot = 0; slot < kLogicalSlots; slot += 2) {
         out->put(uint64_t{f.s.w[slot + 1]} << 32 | f.s.w[slot]);
     }
+    out->put(f.ct ? f.ct->zone : 0);
     out->end_section();
 }
 

@@ -58,6 +58,7 @@ struct PuntMeta {
     uint32_t flow;  ///< logical flow that punted, kNoFlow
     uint32_t args;  ///< id of the action's PuntArgs (control/compile/punt_args.h)
     uint32_t logical[kLogicalSlots];  ///< State: datapath key, inport, outport, flags, regs, ct_*
+    uint16_t ct_zone;  ///< where ct_state in `logical` is from, if the packet is tracked
 
     uint32_t datapath() const { return logical[kSlotDatapath]; }  ///< tunnel key
     uint32_t inport() const { return logical[kSlotInport]; }      ///< port key
