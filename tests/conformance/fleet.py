@@ -4,7 +4,8 @@
 The reference is made to choose as sluice chose (choices.py). A difference is explained only if
   * expected_differences.json has it, or
   * the reference gave the packet up, or died of it, and said so (Reference.excuses), or
-  * the packet opens a closed connection again (reopened.py);
+  * the packet opens a closed connection again (reopened.py), or
+  * it is an ICMP error that a hash leads elsewhere than its conversation (detours.py);
 the packets concerned are then taken out and everything is played again, because what follows may
 depend on them: the rest must be equal. For any other difference the reference is played again with
 the very same input, because it loses a packet now and then on a busy machine: what sluice did in
@@ -18,6 +19,7 @@ import subprocess
 import sys
 
 from compare import compare, words_of
+from detours import WHY as DETOUR, is_detoured
 from generate import generate
 from purpose import reason
 from reopened import WHY, is_reopened
@@ -84,8 +86,8 @@ class Fleet:
             verdict.runs = max(verdict.runs, number)
             reference = self.play(self.reference, 'reference', spec, name, own)
             found = self.differences(spec, reference, own)
-            explained = {step: why for step, why in self.explain(own, reference, found).items()
-                         if step >= 0}
+            explained = {step: why for step, why
+                         in self.explain(own, reference, found, spec).items() if step >= 0}
             if not found or explained:
                 break
             verdict.earlier += found
@@ -137,15 +139,18 @@ class Fleet:
         return any('excuses' in reference['steps'][number] for number in steps)
 
     @staticmethod
-    def explain(own, reference, found):
+    def explain(own, reference, found, spec):
         """{step: why} of the steps whose every difference is explained."""
-        whys = {}
+        whys, sides = {}, (reference['steps'], own['steps'])
         for difference in found:
             step = difference[0]
             excuses = reference['steps'][step].get('excuses') if step >= 0 else None
             why = 'reference: ' + excuses[0] if excuses else reason(difference)
             if not why and step >= 0 and is_reopened(own['steps'], step, *difference[3:]):
                 why = WHY
+            if not why and step >= 0 and is_detoured(sides, step, *difference[3:],
+                                                     spec.get('alternatives', ())):
+                why = DETOUR
             whys.setdefault(step, []).append(why)
         return {step: texts[0] for step, texts in whys.items() if all(texts)}
 

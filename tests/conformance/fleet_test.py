@@ -5,6 +5,7 @@ import unittest
 
 from choices import Recorder, Steering, flow_of, is_icmp, packed, translated
 from compare import compare
+from detours import is_detoured
 from fleet import Fleet, SideFailed
 from reopened import is_reopened
 from shrink import shrink
@@ -104,6 +105,38 @@ class VerdictTest(unittest.TestCase):
         self.assertEqual(small['packets'], ['11', '33'])
         self.assertEqual(len(small['nb']), 1)
         self.assertIsNone(shrink(dict(SPEC, packets=['00']), fleet, 'x'))
+
+
+class DetourTest(unittest.TestCase):
+    """B answers what A sent by a route of two next hops with an error, or the other way round."""
+
+    def setUp(self):
+        self.sent = A.udp(B)[1]
+        answer = B.udp(A, 2000, 1000)[1]
+        self.assertEqual(self.sent[68:76], answer[72:76] + answer[68:72])
+        # A sends the error, about B's answer.
+        self.error = self.sent[:46] + '01' + self.sent[48:68] + '0301ffff00000000' + answer[28:]
+
+    def side(self, conversation, error):
+        return [{'in': ['v1', self.sent], 'out': {conversation: [self.sent]}},
+                {'in': ['v1', self.error], 'out': {error: [self.error]} if error else {}}]
+
+    def judge(self, reference, own):
+        choices = [{'ports': ['v8', 'v9']}]
+        frames = [list(side[1]['out'].values()) for side in (reference, own)]
+        return is_detoured((reference, own), 1, *[f[0] if f else [] for f in frames], choices)
+
+    def test_who_loses_it(self):
+        self.assertTrue(self.judge(self.side('v8', 'v8'), self.side('v8', None)))
+        self.assertTrue(self.judge(self.side('v8', None), self.side('v9', 'v9')))
+
+    def test_what_is_no_excuse(self):
+        self.assertFalse(self.judge(self.side('v8', 'v9'), self.side('v8', None)))   # not lost there
+        self.assertFalse(self.judge(self.side('v8', 'v8'), self.side('v7', None)))   # no conversation
+        self.assertFalse(self.judge(self.side('v7', 'v7'), self.side('v8', None)))   # no such route
+        self.assertFalse(self.judge(self.side('v8', 'v8'), self.side('v8', 'v9')))   # two answers
+        self.error = self.sent
+        self.assertFalse(self.judge(self.side('v8', 'v8'), self.side('v8', None)))   # no error
 
 
 DUMP = ('udp,orig=(src=10.0.0.1,dst=30.0.0.1,sport=1000,dport=80),'
