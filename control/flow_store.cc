@@ -335,6 +335,7 @@ compile::FlowList FlowStore::flows_of(const Uuid& datapath, unsigned side, unsig
         return parts.empty() ? nullptr : parts.front();
     }
     std::vector<const void*> key;
+    key.reserve(parts.size());
     for (const compile::FlowList& part : parts) {
         key.push_back(part.get());
     }

@@ -27,7 +27,7 @@ Result<void> set_underlay(const OfflineRequest& request, Build* build) {
         }
         devices.push_back({port.name, "", "", port.id, port.mac.to_u64(), port.mtu});
         for (const std::string& address : port.addresses) {
-            if (const auto added = build->underlay.add_address(port.name, address); !added) {
+            if (auto added = build->underlay.add_address(port.name, address); !added) {
                 return added.error().with_context("port " + port.name);
             }
         }
@@ -50,7 +50,7 @@ Result<void> set_underlay(const OfflineRequest& request, Build* build) {
         if (const auto added = build->underlay.add_route(host, outlet->name, ""); !added) {
             return added;
         }
-        if (const auto set = build->underlay.set_neighbor(outlet->name, encap->ip, to_string(mac));
+        if (auto set = build->underlay.set_neighbor(outlet->name, encap->ip, to_string(mac));
             !set) {
             return set;
         }

@@ -7,8 +7,6 @@
 
 namespace sluice {
 
-using sb::PortBinding;
-
 PipelineBuilder::PipelineBuilder(const sb::Mirror* mirror, physical::UnderlayModel* underlay)
     : mirror_(mirror), underlay_(underlay), flows_(mirror, &compiler_) {}
 PipelineBuilder::~PipelineBuilder() = default;

@@ -17,6 +17,7 @@ constexpr const char* kRouters = "mrouters";
 
 Datum to_datum(const std::map<std::string, std::string>& map) {
     std::vector<Datum::Pair> pairs;
+    pairs.reserve(map.size());
     for (const auto& [key, value] : map) {
         pairs.emplace_back(key, value);
     }

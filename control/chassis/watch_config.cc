@@ -225,12 +225,12 @@ watch::Config watch_config(const sb::Mirror& mirror, const BindingPlan& plan,
     }
     for (const auto& [uuid, row] : mirror.service_monitors.rows()) {
         if (auto service = service_of(mirror, plan, *row)) {
-            out.services.push_back(std::move(*service));
+            out.services.push_back(*service);
         }
     }
     for (const auto& [uuid, row] : mirror.bfd.rows()) {
         if (auto session = bfd_of(mirror, plan, identity, *row)) {
-            out.bfd.push_back(std::move(*session));
+            out.bfd.push_back(*session);
         }
     }
     // The rows have no order, equal contents must compare equal.

@@ -9,7 +9,6 @@ namespace sluice::compile {
 
 namespace {
 
-using lang::Diagnostic;
 using lang::Parsed;
 
 }  // namespace

@@ -47,8 +47,9 @@ Parse parse_texts(const ParsedFlow& of) {
     std::vector<lang::Expr> prerequisites;
     auto actions = lang::parse_actions(*of.actions_text, symbols, context);
     if (actions) {
-        out.trees.actions = std::move(actions->list);
-        prerequisites = std::move(actions->prerequisites);
+        lang::ParsedActions parsed = *std::move(actions);
+        out.trees.actions = std::move(parsed.list);
+        prerequisites = std::move(parsed.prerequisites);
     } else {
         out.errors.actions = actions.error();
     }
@@ -77,7 +78,7 @@ std::shared_ptr<ParsedFlow> ParsedFlows::get(const Flow& flow, Text match, Text 
     const uint64_t hash = hash_of(flow, *match, *actions);
     const auto [first, last] = flows_.equal_range(hash);
     for (auto it = first; it != last; ++it) {
-        const std::shared_ptr<ParsedFlow> known = it->second.lock();
+        std::shared_ptr<ParsedFlow> known = it->second.lock();
         if (known && known->side == flow.side && known->table == flow.table &&
             known->by_connection == flow.by_connection && *known->match_text == *match &&
             *known->actions_text == *actions) {

@@ -380,7 +380,7 @@ Parsed<ValueSetPtr> named_members(const lang::Compare& node, Binder* binder) {
         }
     }
     auto members = Normalizer(binder).members(node);
-    return members ? Parsed<ValueSetPtr>(std::move(members->values))
+    return members ? Parsed<ValueSetPtr>((*std::move(members)).values)
                    : Parsed<ValueSetPtr>(members.error());
 }
 

@@ -356,7 +356,8 @@ KindConds kind_conds(std::span<const LiveCond> conds) {
 
 unsigned classes_of(const KindConds& conds) {
     static constexpr U128 kTypes[] = {0x0800, 0x86dd, 0x0806, 0x8035};
-    const auto [type, proto] = conds;
+    const auto& type = conds.type;
+    const auto& proto = conds.proto;
     const auto is_type = [&](U128 v) { return !type || type->contains(v); };
     const auto is_proto = [&](U128 v) { return !proto || proto->contains(v); };
     const bool l4[3] = {

@@ -121,7 +121,7 @@ public:
             return data.is_null() ? Result<void>() : Error{"log entry of an unknown form"};
         }
         if (!data.at(0).is_null()) {
-            const Result<void> used = use_schema(data.at(0));
+            Result<void> used = use_schema(data.at(0));
             if (!used) {
                 return used;
             }

@@ -52,7 +52,7 @@ Result<void> Client::Session::start() {
     if (options_.database.empty()) {
         return Error{"no database named"};
     }
-    const Result<void> set = set_remotes(options_.remotes);
+    Result<void> set = set_remotes(options_.remotes);
     if (set && status_.state == ClientState::kIdle) {
         retry_after(0);
     }
@@ -64,7 +64,7 @@ Result<void> Client::Session::set_remotes(const std::string& text) {
     if (!remotes) {
         return remotes.error();
     }
-    const Result<void> checked = check_remotes(*remotes);
+    Result<void> checked = check_remotes(*remotes);
     if (!checked) {
         return checked;
     }

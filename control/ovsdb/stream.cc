@@ -87,7 +87,7 @@ Result<void> Stream::connect(const Remote& remote, const TlsFiles& tls_files) {
     }
     // Completion shows as writability, also when the connection stands already (unix).
     state_ = State::kConnecting;
-    const Result<void> added =
+    Result<void> added =
         loop_->add_fd(fd_, Io::kWrite, [this](uint32_t events) { on_ready(events); });
     if (!added) {
         close();

@@ -130,7 +130,7 @@ Result<void> Tls::receive(std::string_view ciphertext, std::string* plaintext) {
         }
         ciphertext.remove_prefix(piece);
         if (!established_) {
-            const Result<void> shaken = handshake();
+            Result<void> shaken = handshake();
             if (!shaken || !established_) {
                 if (!shaken) {
                     return shaken;

@@ -241,7 +241,8 @@ Balancer read_balancer(const sb::LoadBalancer& row, const sb::TemplateVar* varia
                 fmt::format("load balancer {}: \"{}\" is not IP or IP:PORT", row.name, vip_text));
             continue;
         }
-        auto& [endpoint, backends] = out.vips.emplace_back(*vip, std::vector<Endpoint>());
+        std::vector<Endpoint>& backends =
+            out.vips.emplace_back(*vip, std::vector<Endpoint>()).second;
         for_each_word(expand(value, variables), ",", [&](std::string_view word) {
             const auto backend = parse_endpoint(word);
             if (backend && backend->ip.ip6 == vip->ip.ip6) {
@@ -305,7 +306,11 @@ std::shared_ptr<const HairpinsPart> HairpinTables::build(
         round_.try_emplace(std::pair(view.mirror.balancer_key(datapath), before.get()));
     if (is_new) {
         auto made = make(view, sources, before.get());
-        place->second = before && equal(*before, *made) ? before : std::move(made);
+        if (before && equal(*before, *made)) {
+            place->second = before;
+        } else {
+            place->second = std::move(made);
+        }
         forget_gone(view.mirror);
     }
     return place->second;

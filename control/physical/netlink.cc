@@ -221,8 +221,8 @@ Result<void> KernelWatch::start() {
     if (!impl_->events || mnl_socket_bind(impl_->events, kGroups, MNL_SOCKET_AUTOPID) < 0) {
         return Error{std::string("netlink: ") + std::strerror(errno)};
     }
-    const auto added = impl_->loop->add_fd(mnl_socket_get_fd(impl_->events), Io::kRead,
-                                           [this](uint32_t) { impl_->on_event(); });
+    auto added = impl_->loop->add_fd(mnl_socket_get_fd(impl_->events), Io::kRead,
+                                     [this](uint32_t) { impl_->on_event(); });
     if (!added) {
         return added;
     }

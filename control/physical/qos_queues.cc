@@ -40,6 +40,7 @@ std::vector<PortQueue> qos_queues(const sb::Mirror& mirror, const chassis::Bindi
         }
     }
     std::vector<PortQueue> out;
+    out.reserve(queues.size());
     for (const auto& [id, queue] : queues) {
         out.push_back(queue);
     }

@@ -71,6 +71,7 @@ std::vector<const PortBinding*> routers_of(const View& view, const Uuid& datapat
     }
     std::sort(found.begin(), found.end());
     std::vector<const PortBinding*> peers;
+    peers.reserve(found.size());
     for (const auto& [key, peer] : found) {
         peers.push_back(peer);
     }

@@ -53,7 +53,7 @@ std::string coverage_text(std::vector<Coverage> rows) {
 
 }  // namespace
 
-void add_builtin_commands(Server& server, BuiltinHooks hooks) {
+void add_builtin_commands(Server& server, const BuiltinHooks& hooks) {
     add_log_commands(server);
     if (hooks.coverage) {
         server.add("coverage/show", "", 0, 0,

@@ -25,6 +25,6 @@ struct BuiltinHooks {
 };
 
 /// vlog/set, vlog/list, vlog/reopen, vlog/close, coverage/show, exit [--restart].
-void add_builtin_commands(Server& server, BuiltinHooks hooks);
+void add_builtin_commands(Server& server, const BuiltinHooks& hooks);
 
 }  // namespace sluice::rpc

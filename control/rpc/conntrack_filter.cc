@@ -122,7 +122,7 @@ Result<void> for_each_field(std::string_view text, F&& each) {
         if (equals == field.npos) {
             return Error{fmt::format("field {} missing value", field)};
         }
-        const Result<void> done = each(field.substr(0, equals), field.substr(equals + 1));
+        Result<void> done = each(field.substr(0, equals), field.substr(equals + 1));
         if (!done) {
             return done;
         }
@@ -281,7 +281,7 @@ Result<void> add_dpctl_tuple(std::string_view text, CtFilter* filter) {
 
 Result<void> add_dpctl_reply(std::string_view text, CtFilter* filter) {
     CtFilter reply;
-    if (const Result<void> read = add_dpctl_tuple(text, &reply); !read) {
+    if (Result<void> read = add_dpctl_tuple(text, &reply); !read) {
         return read;
     }
     filter->reply_src = reply.src;

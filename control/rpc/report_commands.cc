@@ -53,7 +53,7 @@ void add_pair(Server& server, const std::string& json_name, const std::string& t
     server.add(text_name, usage, 0, filters + (takes_all ? 1 : 0),
                [make, takes_filter](const Args& args) -> Result<std::string> {
                    TextStyle style;
-                   const Result<std::string> filter = filter_of(args, takes_filter, &style);
+                   Result<std::string> filter = filter_of(args, takes_filter, &style);
                    if (!filter) {
                        return filter;
                    }
@@ -85,7 +85,7 @@ void add_filtered(Server& server, const std::string& json_name, const std::strin
 
 }  // namespace
 
-void add_report_commands(Server& server, ReportSources sources) {
+void add_report_commands(Server& server, const ReportSources& sources) {
     add_plain(server, "sluice/status", "status", false, sources.status);
     add_plain(server, "sluice/ports", "port/show", false, sources.ports);
     add_plain(server, "sluice/tunnels", "tunnel/show", false, sources.tunnels);

@@ -228,6 +228,6 @@ struct ReportSources {
 /// sluice/counters (JSON) and status, port/show, tunnel/show, mirror/show, datapath/show,
 /// flow/show, drop/show, cache/show, counter/show (text; datapath, flow, drop and counter take
 /// --all). Sources that are not set get no command.
-void add_report_commands(Server& server, ReportSources sources);
+void add_report_commands(Server& server, const ReportSources& sources);
 
 }  // namespace sluice::rpc
