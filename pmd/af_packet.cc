@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <sys/mman.h>
@@ -132,9 +133,6 @@ Result<void> AfPacketPort::open_rx(const OpenContext& context, unsigned n_frames
     request.tp_frame_size = frame_size;
     request.tp_block_nr = (n_frames + per_block - 1) / per_block;
     request.tp_frame_nr = request.tp_block_nr * per_block;
-    packet_mreq promiscuous{};
-    promiscuous.mr_ifindex = netdev_->index();
-    promiscuous.mr_type = PACKET_MR_PROMISC;
     if (rx->fd < 0 || !set_option(rx->fd, SOL_PACKET, PACKET_VERSION, version) ||
         !set_option(rx->fd, SOL_PACKET, PACKET_VNET_HDR, one) ||
         !set_option(rx->fd, SOL_PACKET, PACKET_COPY_THRESH, one) ||
@@ -154,11 +152,17 @@ Result<void> AfPacketPort::open_rx(const OpenContext& context, unsigned n_frames
     rx->large.resize(sizeof(VnetHeader) + kMaxGsoFrame);
     rx->pool = context.pool;
     rx->frame.keep_super_frames(context.super_frames);
+    const Result<bool> copies = flag_arg(context.spec, "copies", false);
+    if (!copies) {
+        return copies.error();
+    }
+    is_for_copies_ = *copies;
+    set_listening(false, false);
     if (!bind_to(rx->fd, netdev_->index(), ETH_P_ALL) ||
-        !set_option(rx->fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, promiscuous)) {
+        (!is_for_copies_ && !set_promiscuous(rx->fd, true))) {
         return socket_error(context.spec, "receiving");
     }
-    rx_queues_.push_back({af_packet_rx_burst, rx.get()});
+    rx_queues_.push_back({.burst = af_packet_rx_burst, .ctx = rx.get(), .wait_fd = rx->fd});
     const Result<unsigned> n_queues = number_arg(context.spec, "queues", 1, 1, 64);
     if (*n_queues == 1) {
         return {};
@@ -192,6 +196,31 @@ AfPacketPort::~AfPacketPort() {
 uint32_t AfPacketPort::caps() const {
     return kPortTxUdpCksum | kPortTxTcpCksum | kPortTxTso | kPortTxMultiSeg | kPortRxCksum |
            kPortRxMultiSeg;
+}
+
+bool AfPacketPort::set_promiscuous(int fd, bool promiscuous) {
+    packet_mreq membership{};
+    membership.mr_ifindex = netdev_->index();
+    membership.mr_type = PACKET_MR_PROMISC;
+    return set_option(fd, SOL_PACKET,
+                      promiscuous ? PACKET_ADD_MEMBERSHIP : PACKET_DROP_MEMBERSHIP, membership);
+}
+
+void AfPacketPort::set_listening(bool listens, bool promiscuous) {
+    // Loads the first byte of the frame and lets it pass if it has the group bit; or nothing passes.
+    sock_filter groups[] = {{BPF_LD | BPF_B | BPF_ABS, 0, 0, 0},
+                            {BPF_JMP | BPF_JSET | BPF_K, 0, 1, 1},
+                            {BPF_RET | BPF_K, 0, 0, 0xffffffff},
+                            {BPF_RET | BPF_K, 0, 0, 0}};
+    sock_filter nothing[] = {{BPF_RET | BPF_K, 0, 0, 0}};
+    const sock_fprog filter = listens ? sock_fprog{4, groups} : sock_fprog{1, nothing};
+    for (size_t i = 0; is_for_copies_ && i < rx_.size(); ++i) {
+        (void)set_option(rx_[i]->fd, SOL_SOCKET, SO_ATTACH_FILTER, filter);
+    }
+    if (is_for_copies_ && promiscuous != is_promiscuous_) {
+        is_promiscuous_ = promiscuous;
+        (void)set_promiscuous(rx_[0]->fd, promiscuous);
+    }
 }
 
 Mac AfPacketPort::mac() const {

@@ -58,7 +58,7 @@ class AfPacketPort final : public Device {
 public:
     static constexpr std::string_view kName = "af_packet";
     static constexpr std::string_view kArgs[] = {"iface", "queues", "frames", "frame_size",
-                                                 "qdisc_bypass"};
+                                                 "qdisc_bypass", "copies"};
     static unsigned mbufs_held(const PortSpec&) { return 256; }
     static Result<std::unique_ptr<Device>> open(const OpenContext& context);
     ~AfPacketPort() override;
@@ -72,14 +72,20 @@ public:
     bool link_up() const override { return netdev_->is_running(); }
     bool is_gone() const override { return !netdev_->name(); }
     PortStats stats() const override;
+    /// With copies=1: whether multicast and broadcast are received, and whether the device is to
+    /// take frames for others (for whoever receives them); at first neither.
+    void set_listening(bool listens, bool promiscuous);
 
 private:
     AfPacketPort() = default;
     Result<void> open_tx(const OpenContext& context);
+    bool set_promiscuous(int fd, bool promiscuous);
     Result<void> open_rx(const OpenContext& context, unsigned n_frames, unsigned frame_size);
 
     int tx_fd_ = -1;
     int fanout_ = -1;  // group that all receive sockets join, if several
+    bool is_for_copies_ = false;
+    bool is_promiscuous_ = false;
     std::unique_ptr<Netdev> netdev_;
     std::vector<std::unique_ptr<AfPacketRx>> rx_;
     std::vector<std::unique_ptr<AfPacketTx>> tx_;
