@@ -11,6 +11,7 @@
 #include "datapath/worker_ctx.h"
 #include "lib/net/wire.h"
 #include "lib/program/packet_meta.h"
+#include "lib/program/steering.h"
 
 namespace sluice {
 namespace {
@@ -101,7 +102,7 @@ bool admit(WorkerCtx& ctx, rte_mbuf* m, const EntryPoint& entry, const Datapath&
 }
 
 void to_host(WorkerCtx& ctx, rte_mbuf* m, const Underlay& underlay, PortId port) {
-    if (underlay.exception == kNoPort) {
+    if (underlay.exception == kNoPort || underlay.exception == kKernelIsHost) {
         ctx.punt(m, PuntReason::kUnderlay, port);
         return;
     }

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "lib/program/steering.h"
+
 namespace sluice::physical {
 
 bool UnderlayModel::set_devices(std::vector<Device> devices) {
@@ -98,7 +100,7 @@ Result<void> UnderlayModel::del_neighbor(const std::string& where, const std::st
 
 bool UnderlayModel::learned(PortId port, const IpAddress& ip, const Mac& mac, int64_t now_ms) {
     const Device* d = device(port);
-    if (!d || mac.is_multicast() || mac.is_zero()) {
+    if (!d || d->kernel_is_host || mac.is_multicast() || mac.is_zero()) {
         return false;
     }
     const Key key{port, ip};
@@ -246,7 +248,9 @@ NextHop UnderlayModel::resolve(const IpAddress& remote, const std::vector<IpAddr
         const IpAddress src = source(d, way.hop, own);
         bool is_permanent = false;
         const auto mac = neighbor(d, way.hop, &is_permanent);
-        if (!is_permanent || !mac) {
+        if (d.kernel_is_host) {
+            kernel_hops_[{d.kernel_name, way.hop}] = mac.has_value();
+        } else if (!is_permanent || !mac) {
             asked_[{d.port, way.hop}] = src;
         }
         const bool is_first = result.port == kNoPort;
@@ -311,7 +315,7 @@ std::optional<Underlay> UnderlayModel::underlay_of(PortId port) const {
     underlay.geneve_port = tunnel_ports_.geneve;
     underlay.vxlan_port = tunnel_ports_.vxlan;
     underlay.stt_port = tunnel_ports_.stt;
-    underlay.exception = has_kernel ? d->exception : kNoPort;
+    underlay.exception = d->kernel_is_host ? kKernelIsHost : has_kernel ? d->exception : kNoPort;
     for (const IpPrefix& prefix : addresses) {
         const auto length = static_cast<uint8_t>(prefix.length);
         if (prefix.address.ip6) {

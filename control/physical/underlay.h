@@ -7,7 +7,8 @@
 // resolve() answers how to reach an address: longest prefix over connected and given routes, then
 // the next hop's neighbour. What had no neighbour, or an old one, is in wanted() until it is known.
 // A learnt neighbour is asked for again after kRefreshMs and forgotten after kForgetMs; static and
-// kernel ones are not.
+// kernel ones are not. On a device where the kernel is the host (af_xdp), it resolves: the next
+// hops there are in kernel_hops(), for NeighborUse (neighbor_use.h), and nothing is learnt.
 //
 // Threads: control. Time is given by the caller (milliseconds, monotonic).
 #pragma once
@@ -62,6 +63,7 @@ struct Device {
     uint64_t mac = 0;
     uint16_t mtu = 1500;
     PortId exception = kNoPort;  ///< the kernel's leg: a device with the bridge's name
+    bool kernel_is_host = false;  ///< the device is the kernel's own leg: it resolves next hops
     bool operator==(const Device&) const = default;
     bool is(const std::string& where) const {
         return where == name || where == bridge || where == kernel_name;
@@ -136,8 +138,15 @@ public:
     NextHop resolve(const IpAddress& remote, const std::vector<IpAddress>& own);
     void set_tunnel_ports(const TunnelPorts& ports) { tunnel_ports_ = ports; }
     /// Call before a round of resolve(): next hops no longer asked for leave wanted().
-    void begin_round() { asked_.clear(); }
+    void begin_round() {
+        asked_.clear();
+        kernel_hops_.clear();
+    }
     std::vector<ResolveRequest> wanted(int64_t now_ms) const;
+    /// Next hops of this round that the kernel is to resolve and to keep: (device, address), and
+    /// whether it knows them.
+    using KernelHops = std::map<std::pair<std::string, IpAddress>, bool>;
+    const KernelHops& kernel_hops() const { return kernel_hops_; }
 
     /// Our side of the network on a port; nullopt when no address is on it.
     std::optional<Underlay> underlay_of(PortId port) const;
@@ -178,6 +187,7 @@ private:
     KernelState kernel_;
     std::map<Key, Learned> learned_;
     std::map<Key, IpAddress> asked_;  ///< next hops of this round, with the source to ask from
+    KernelHops kernel_hops_;
 };
 
 }  // namespace sluice::physical

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "control/slowpath/host.h"
+#include "lib/program/steering.h"
 
 namespace sluice {
 namespace {
@@ -106,7 +107,7 @@ void Announcer::look(const Pipeline& pipeline, int64_t now_ms) {
     };
     for (size_t port = 0; port < pipeline.entries.size(); ++port) {
         const PortEntry* entry = pipeline.entries[port];
-        if (!entry || !entry->underlay) {
+        if (!entry || !entry->underlay || entry->underlay->exception == kKernelIsHost) {
             continue;
         }
         const Underlay& underlay = *entry->underlay;

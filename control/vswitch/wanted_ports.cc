@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <set>
 
+#include "control/vswitch/wanted_bond.h"
+
 namespace sluice::vswitch {
 namespace {
 
@@ -33,9 +35,24 @@ void fill_dpdk(const Interface& interface, WantedPort* out) {
     }
     out->spec.driver = devargs.starts_with("net_") || devargs.starts_with("eth_") ? "vdev" : "pci";
     out->spec.args["devargs"] = devargs;
-    if (const std::string& queues = sb::get(interface.options, "n_rxq");
-        !queues.empty() && out->spec.driver == "pci") {
-        out->spec.args["queues"] = queues;
+    constexpr std::pair<const char*, const char*> kOptions[] = {
+        {"n_rxq", "queues"},
+        {"n_rxq_desc", "rx_desc"},
+        {"n_txq_desc", "tx_desc"},
+        {"dpdk-lsc-interrupt", "lsc_interrupt"},
+        {"rx-flow-ctrl", "rx_flow_ctrl"},
+        {"tx-flow-ctrl", "tx_flow_ctrl"},
+        {"flow-ctrl-autoneg", "flow_ctrl_autoneg"},
+        {"dpdk-vf-mac", "mac"},
+    };
+    for (const auto& [option, argument] : kOptions) {
+        if (const std::string& value = sb::get(interface.options, option); !value.empty()) {
+            out->spec.args[argument] = value;
+        }
+    }
+    if (const std::string& way = sb::get(interface.options, "rx-steering");
+        !way.empty() && way != "rss") {
+        out->error = fmt::format("options:rx-steering={} is not supported, only rss", way);
     }
 }
 
@@ -82,6 +99,14 @@ void fill_spec(const Interface& interface, const Contents& contents, bool system
         out->spec.args.insert(interface.options.begin(), interface.options.end());
         out->spec.args.try_emplace("iface", interface.name);
         out->kernel_name = out->spec.arg("iface");
+    } else if (is_one_of(type, {"afxdp", "afxdp-nonpmd"})) {
+        out->spec.driver = "af_xdp";
+        out->spec.args.insert(interface.options.begin(), interface.options.end());
+        out->spec.args.erase("use-need-wakeup");  // always, where the kernel can
+        out->spec.args.try_emplace("iface", interface.name);
+        out->kernel_name = out->spec.arg("iface");
+        out->is_shared = true;
+        out->mac = Mac{};
     } else if (is_one_of(type, {"internal", "tap"})) {
         out->spec.driver = "tap";
         out->spec.args["iface"] = interface.name;
@@ -96,7 +121,7 @@ void fill_spec(const Interface& interface, const Contents& contents, bool system
     } else {
         out->error = fmt::format("interface type \"{}\" is not supported", type);
     }
-    if (interface.mac && out->spec.driver != "af_packet" && out->spec.driver != "pcap") {
+    if (interface.mac && !is_one_of(out->spec.driver, {"af_packet", "af_xdp", "pcap"})) {
         out->spec.args["mac"] = to_string(*interface.mac);
     }
     if (interface.mtu_request != 0) {
@@ -111,6 +136,7 @@ WantedPort from_interface(const Interface& interface, const Bridge& bridge,
     out.bridge = bridge.name;
     out.interface = interface.uuid;
     out.is_integration = bridge.name == settings.bridge;
+    out.rxq_affinity = sb::get(interface.other_config, "pmd-rxq-affinity");
     out.is_egress = sb::get(interface.external_ids, "ovn-egress-iface") == "true";
     if (out.is_integration) {
         out.iface_id = sb::get(interface.external_ids, "iface-id");
@@ -121,6 +147,12 @@ WantedPort from_interface(const Interface& interface, const Bridge& bridge,
     }
     fill_spec(interface, contents, system_is_dummy, &out);
     return out;
+}
+
+bool has_shared_port(const Bridge& bridge) {
+    return std::any_of(bridge.interfaces.begin(), bridge.interfaces.end(), [](const auto& i) {
+        return is_one_of(i.type, {"afxdp", "afxdp-nonpmd"});
+    });
 }
 
 WantedPort local_interface(const Bridge& bridge) {
@@ -138,13 +170,41 @@ WantedPort from_option(const ConfiguredPort& configured) {
     out.iface_id = configured.iface_id;
     out.physnet = configured.physnet;
     out.is_integration = !configured.underlay && configured.physnet.empty();
-    if (configured.spec.driver == "af_packet" || configured.spec.driver == "tap") {
+    out.is_shared = configured.spec.driver == "af_xdp";
+    if (is_one_of(configured.spec.driver, {"af_packet", "af_xdp", "tap"})) {
         out.kernel_name = configured.spec.arg("iface");
         if (out.kernel_name.empty()) {
             out.kernel_name = configured.spec.name;
         }
     }
     return out;
+}
+
+/// The Port row of an interface if that is a bond.
+const BridgePort* bond_of(const Bridge& bridge, const Interface& interface) {
+    for (const BridgePort& port : bridge.ports) {
+        if (port.name == interface.port) {
+            return port.is_bond() ? &port : nullptr;
+        }
+    }
+    return nullptr;
+}
+
+WantedPort wanted_bond(const BridgePort& port, const Bridge& bridge, const Contents& contents,
+                       const Settings& settings, bool system_is_dummy) {
+    std::vector<const Interface*> interfaces;
+    std::vector<WantedPort> members;
+    for (const Interface& interface : bridge.interfaces) {
+        if (interface.port == port.name) {
+            interfaces.push_back(&interface);
+            members.push_back(
+                from_interface(interface, bridge, contents, settings, system_is_dummy));
+            if (is_passive(interface, bridge)) {
+                members.back().error = "only devices can be in a bond";
+            }
+        }
+    }
+    return joined_port(port, bridge, interfaces, members);
 }
 
 }  // namespace
@@ -159,14 +219,23 @@ WantedPorts wanted_ports(const Contents* contents, const Settings& settings,
         }
     }
     for (const Bridge& bridge : contents ? contents->bridges : std::vector<Bridge>()) {
+        for (const BridgePort& port : bridge.ports) {
+            if (port.is_bond() && names.insert(port.name).second) {
+                out.ports.push_back(
+                    wanted_bond(port, bridge, *contents, settings, system_is_dummy));
+            }
+        }
         for (const Interface& interface : bridge.interfaces) {
+            if (bond_of(bridge, interface)) {
+                continue;
+            }
             if (is_passive(interface, bridge)) {
                 const auto count = static_cast<int64_t>(out.passive.size());
                 out.passive.emplace_back(interface.uuid, interface.name == bridge.name
                                                              ? kLocalOfport
                                                              : kFirstPassiveOfport + count);
                 if (interface.name == bridge.name && bridge.name != settings.bridge &&
-                    !system_is_dummy && bridge.interfaces.size() > 1 &&
+                    !system_is_dummy && bridge.interfaces.size() > 1 && !has_shared_port(bridge) &&
                     names.insert(bridge.name).second) {
                     out.ports.push_back(local_interface(bridge));
                 }

@@ -2,14 +2,16 @@
 // WantedPort: a port that the local database or the options ask for, and how to open it.
 //
 // What ovs-vsctl knows as an Interface becomes a PortSpec: type "" or system is an existing network
-// device (af_packet), internal and tap are made here (tap), dpdk names a device (pci or vdev),
-// dpdkvhostuserclient and dpdkvhostuser are virtual machines (vhost), dummy is in memory; memif,
-// pcap and null are taken by those names with their options as arguments. Patch and tunnel
-// interfaces are not ports here: the pipeline does their work.
+// device (af_packet), afxdp is one that the kernel goes on using (af_xdp), internal and tap are
+// made here (tap), dpdk names a device (pci or vdev), dpdkvhostuserclient and dpdkvhostuser are
+// virtual machines (vhost), dummy is in memory; memif, pcap and null are taken by those names with
+// their options as arguments. Patch and tunnel interfaces are not ports here: the pipeline does
+// their work.
 //
 // The local interface of a bridge (its own name) is the host's leg on the network behind the
 // bridge: a tap, with the MAC and MTU of the bridge's port, that the administrator gives addresses
-// and sets up. The integration bridge has none, nor has a bridge without a port. Threads: values.
+// and sets up. The integration bridge has none, nor has a bridge without a port, nor one with an
+// afxdp port: there the kernel is the host on the device itself. Threads: values.
 #pragma once
 
 #include <string>
@@ -34,7 +36,11 @@ struct WantedPort {
     bool is_integration = false;  ///< on the integration bridge, or a VIF by options
     bool is_egress = false;       ///< external_ids:ovn-egress-iface: has the queues of set_queue()
     bool is_exception = false;    ///< the kernel's own leg on a bridge: its local interface
-    std::string error;            ///< cannot be opened at all, for this reason
+    bool is_shared = false;       ///< the kernel is the host on the device (af_xdp)
+    std::vector<std::pair<Uuid, std::string>> members;  ///< Interface rows of a bond, by name
+    Uuid bond;                 ///< its Port row; zero: no bond, or one by options
+    std::string rxq_affinity;  ///< other_config:pmd-rxq-affinity
+    std::string error;         ///< cannot be opened at all, for this reason
 };
 
 struct WantedPorts {
@@ -46,8 +52,8 @@ struct WantedPorts {
 
 /// Interface types as told to Open_vSwitch:iface_types and Chassis:other_config.
 inline const std::vector<std::string> kIfaceTypes = {
-    "dpdk", "dpdkvhostuser", "dpdkvhostuserclient", "geneve", "internal", "patch", "stt", "system",
-    "tap",  "vxlan"};
+    "afxdp",  "dpdk", "dpdkvhostuser", "dpdkvhostuserclient", "geneve", "internal", "patch", "stt",
+    "system", "tap",  "vxlan"};
 
 WantedPorts wanted_ports(const Contents* contents, const Settings& settings,
                          const std::vector<ConfiguredPort>& configured, bool system_is_dummy);
