@@ -13,7 +13,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 LIB = ['lib/base', 'lib/net', 'lib/program', 'lib/rcu', 'lib/stats', 'lib/mailbox', 'lib/json']
 NOT_JSON = [layer for layer in LIB if layer != 'lib/json']
 CONTROL = ['control/ovsdb', 'control/sb', 'control/vswitch', 'control/chassis', 'control/compile',
-           'control/physical', 'control/slowpath', 'control/rpc']
+           'control/physical', 'control/slowpath', 'control/rpc', 'control/capture']
 CHASSIS = ['control', 'control/ovsdb', 'control/sb', 'control/vswitch', 'control/chassis',
            'control/physical']
 
@@ -34,6 +34,7 @@ ALLOWED = {
     'control/compile': LIB,
     'control/ovsdb': LIB,
     'control/rpc': LIB,
+    'control/capture': LIB + ['control/rpc'],
     'control/sb': LIB + ['control/ovsdb'],
     # What a chassis is (its rows, its ports, its tunnels) is told by three folders that know each other.
     'control/chassis': LIB + CHASSIS + ['control/slowpath'],    # what it is to watch, to announce
