@@ -87,7 +87,7 @@ private:
     std::vector<TxQueue> tx_queues_;
     Mac mac_;
     uint16_t mtu_ = 1500;
-    bool link_up_ = true;
+    std::atomic<bool> link_up_{true};  // a bond asks from its own thread
 };
 
 }  // namespace sluice::pmd

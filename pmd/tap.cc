@@ -116,7 +116,7 @@ Result<void> TapPort::set_up(const OpenContext& context, const std::string& ifac
     rx_.frame.keep_super_frames(context.super_frames);
     rx_.idle_cycles = rte_get_tsc_hz() / kIdleReadsPerSecond;
     rx_.bytes.resize(sizeof(VnetHeader) + kMaxGsoFrame);
-    rx_queue_ = {tap_rx_burst, &rx_};
+    rx_queue_ = {.burst = tap_rx_burst, .ctx = &rx_, .wait_fd = rx_.fd};
     for (unsigned w = 0; w < context.n_workers; ++w) {
         auto& tx = tx_.emplace_back(std::make_unique<TapTx>());
         tx->fd = rx_.fd;

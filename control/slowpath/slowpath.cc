@@ -32,6 +32,8 @@ using C = SlowPathCounter;
 
 constexpr unsigned kTake = 32;             // from a ring at once
 constexpr unsigned kRoundPerWorker = 256;  // of one kind, before timers get their turn
+constexpr int64_t kRestlessMs = 100;       // without work, until it sleeps longer
+constexpr int64_t kSleepMs = 10;
 constexpr size_t kMaxFrame = 65535 + 64;
 constexpr size_t kReasons = 32;
 constexpr int kPriority = -10;
@@ -125,6 +127,7 @@ struct SlowPath::Impl {
 
     void count(C counter, uint64_t n = 1) { counters[static_cast<size_t>(counter)].add(n); }
     void run();
+    void sleep();
     bool round(int64_t now_ms);
     bool drain_messages(Mailbox& box, int64_t now_ms);
     bool drain_punts(Mailbox& box, unsigned worker, const Pipeline* pipeline, int64_t now_ms);
@@ -161,9 +164,40 @@ void SlowPath::Impl::run() {
     pthread_setname_np(pthread_self(), "slowpath");
     // Others wait for its messages; where that is not allowed it does without.
     static_cast<void>(setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kPriority));
+    for (Mailbox* box : config.mailboxes) {
+        Mailbox::Sleeper& sleeper = box->slow_path_sleeper();
+        if (const Result<void> added =
+                loop.add_fd(sleeper.fd(), Io::kRead, [&sleeper](uint32_t) { sleeper.drain(); });
+            !added) {
+            LOG_WARN("{}", added.error().message);  // then it looks when it wakes by itself
+        }
+    }
+    int64_t worked_ms = EventLoop::now_ms();
     while (!stopping.load(std::memory_order_relaxed)) {
-        const bool worked = round(EventLoop::now_ms());
-        loop.run_once(worked ? 0 : config.poll_ms);
+        const int64_t now_ms = EventLoop::now_ms();
+        const bool worked = round(now_ms);
+        worked_ms = worked ? now_ms : worked_ms;
+        if (worked || now_ms - worked_ms < kRestlessMs) {
+            loop.run_once(worked ? 0 : config.poll_ms);
+        } else {
+            sleep();
+        }
+    }
+    for (Mailbox* box : config.mailboxes) {
+        loop.remove_fd(box->slow_path_sleeper().fd());
+    }
+}
+
+/// Until a worker or a timer has something, but not for long: there are also deadlines.
+void SlowPath::Impl::sleep() {
+    bool is_done = true;
+    for (Mailbox* box : config.mailboxes) {
+        box->slow_path_sleeper().announce();
+        is_done &= box->is_slow_path_done();
+    }
+    loop.run_once(is_done ? kSleepMs : 0);
+    for (Mailbox* box : config.mailboxes) {
+        box->slow_path_sleeper().end();
     }
 }
 

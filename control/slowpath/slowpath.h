@@ -9,13 +9,14 @@
 //
 // Why a thread. Control may compile for seconds; an ARP reply or a BFD packet cannot wait.
 //
-// Design. Workers make no system call, so nobody wakes this thread: it polls the rings every
-// poll_ms and sleeps in its EventLoop between. Protocols are pure functions from bytes to bytes
-// (arp.h, nd.h, echo.h) that know neither rings nor mbufs. Every port has a token bucket for its
-// punts, so a port that floods starves only itself. Everything is bounded: buckets, the memory of
-// recent messages, solicitations, and what waits for control; what exceeds a bound is counted.
-// BFD of tunnels has a ring and a budget of its own, so that no storm on the underlay takes
-// gateways for dead.
+// Design. Workers make no system call for a packet, so while there is work this thread polls the
+// rings every poll_ms and sleeps in its EventLoop between; when there was none for a while it
+// sleeps longer, and the first packet wakes it (lib/mailbox/mailbox.h). Protocols are pure
+// functions from bytes to bytes (arp.h, nd.h, echo.h) that know neither rings nor mbufs. Every port
+// has a token bucket for its punts, so a port that floods starves only itself. Everything is
+// bounded: buckets, the memory of recent messages, solicitations, and what waits for control; what
+// exceeds a bound is counted. BFD of tunnels has a ring and a budget of its own, so that no storm
+// on the underlay takes gateways for dead.
 //
 // Threads. Between start() and stop() the mailboxes' slow-path ends and the RCU reader belong to
 // this thread. resolve(), inject() and stats() may be called from any thread. Sinks run on the

@@ -5,6 +5,8 @@
 #include <rte_errno.h>
 #include <rte_ring.h>
 #include <rte_ring_elem.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "lib/base/limits.h"
 
@@ -29,7 +31,43 @@ Result<std::unique_ptr<Mailbox>> Mailbox::create(unsigned worker) {
         return Error{fmt::format("cannot create the mailbox of worker {}: {}", worker,
                                  rte_strerror(rte_errno))};
     }
+    if (!box->worker_sleeper_.open() || !box->slow_path_sleeper_.open()) {
+        return Error{
+            fmt::format("cannot create the mailbox of worker {}: no descriptor is left", worker)};
+    }
     return box;
+}
+
+bool Mailbox::Sleeper::open() {
+    fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return fd_ >= 0;
+}
+
+Mailbox::Sleeper::~Sleeper() {
+    if (fd_ >= 0) {
+        close(fd_);
+    }
+}
+
+void Mailbox::Sleeper::announce() {
+    is_asleep_.store(true, std::memory_order_relaxed);
+    // Orders that before the last look at the rings; the other half is in wake().
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
+void Mailbox::Sleeper::drain() {
+    uint64_t value = 0;
+    [[maybe_unused]] const ssize_t got = read(fd_, &value, sizeof value);
+}
+
+void Mailbox::Sleeper::wake() {
+    // Orders what the caller put into a ring before the question whether anybody sleeps.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (is_asleep_.load(std::memory_order_relaxed) &&
+        is_asleep_.exchange(false, std::memory_order_acq_rel)) {
+        const uint64_t one = 1;
+        [[maybe_unused]] const ssize_t written = write(fd_, &one, sizeof one);
+    }
 }
 
 Mailbox::~Mailbox() {
@@ -45,10 +83,12 @@ Mailbox::~Mailbox() {
 
 bool Mailbox::punt(rte_mbuf* packet) {
     const bool is_urgent = meta_of(packet).punt.reason == PuntReason::kTunnelBfd;
+    has_sent_ = true;
     return rte_ring_sp_enqueue(is_urgent ? urgent_ : punt_, packet) == 0;
 }
 
 bool Mailbox::send(const Message& message) {
+    has_sent_ = true;
     return rte_ring_sp_enqueue_elem(messages_, const_cast<Message*>(&message), sizeof message) == 0;
 }
 
@@ -67,7 +107,17 @@ unsigned Mailbox::take_messages(Message* messages, unsigned max) {
 }
 
 bool Mailbox::inject(rte_mbuf* packet) {
-    return rte_ring_sp_enqueue(inject_, packet) == 0;
+    const bool is_in = rte_ring_sp_enqueue(inject_, packet) == 0;
+    worker_sleeper_.wake();
+    return is_in;
+}
+
+bool Mailbox::is_worker_done() const {
+    return rte_ring_empty(inject_);
+}
+
+bool Mailbox::is_slow_path_done() const {
+    return rte_ring_empty(punt_) && rte_ring_empty(urgent_) && rte_ring_empty(messages_);
 }
 
 }  // namespace sluice

@@ -6,10 +6,17 @@
 // Each ring has one producer and one consumer thread: the worker on one end, the slow path on the
 // other; other threads that want to inject ask the slow path. Full rings drop and count, never
 // wait.
+//
+// Waking. Each end may go to sleep on a descriptor when it found its rings empty. It says so first
+// and looks again; the other end, after putting something in, looks whether it was said. So a
+// system call is made once a sleep, never while both are busy. The worker's end is woken by anybody
+// who wants a turn of it (a new port table, a command).
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "lib/base/result.h"
 #include "lib/program/packet_meta.h"
@@ -54,8 +61,38 @@ public:
     unsigned take_messages(Message* messages, unsigned max);
     bool inject(rte_mbuf* packet);
 
+    /// An end that sleeps. One thread sleeps on fd(); any thread wakes it.
+    class Sleeper {
+    public:
+        ~Sleeper();
+        bool open();
+        int fd() const { return fd_; }
+        /// Sleeper's thread, before it looks at its rings for the last time.
+        void announce();
+        /// Sleeper's thread, awake again.
+        void end() { is_asleep_.store(false, std::memory_order_relaxed); }
+        /// For who waits for a level and not for an edge: makes fd() silent again.
+        void drain();
+        /// Any thread, after it put something where the sleeper looks.
+        void wake();
+
+    private:
+        int fd_ = -1;
+        std::atomic<bool> is_asleep_{false};  ///< the sleeper sets, any thread clears
+    };
+    Sleeper& worker_sleeper() { return worker_sleeper_; }
+    Sleeper& slow_path_sleeper() { return slow_path_sleeper_; }
+    /// Worker thread: something was put into a ring since the last call.
+    bool has_sent() { return std::exchange(has_sent_, false); }
+    /// Worker thread, slow-path thread: nothing waits for it.
+    bool is_worker_done() const;
+    bool is_slow_path_done() const;
+
 private:
     Mailbox() = default;
+    Sleeper worker_sleeper_;
+    Sleeper slow_path_sleeper_;
+    bool has_sent_ = false;  ///< worker only
     rte_ring* punt_ = nullptr;
     rte_ring* urgent_ = nullptr;
     rte_ring* messages_ = nullptr;

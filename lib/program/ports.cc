@@ -4,12 +4,20 @@
 #include <algorithm>
 
 #include "lib/base/check.h"
+#include "lib/program/bond_report.h"
 
 namespace sluice {
 
+namespace {
+
+std::atomic<uint64_t> last_version{0};
+
+}  // namespace
+
 const Port PortTable::kNone{};
 
-PortTable::PortTable(std::vector<Entry> entries, unsigned n_workers) : polls_(n_workers) {
+PortTable::PortTable(std::vector<Entry> entries, unsigned n_workers)
+    : version_(last_version.fetch_add(1) + 1), polls_(n_workers) {
     size_t n_ids = 0;
     size_t n_tx = 0;
     for (const Entry& entry : entries) {
@@ -48,6 +56,17 @@ Result<Retire> PortControl::set_queues(PortId, std::vector<PortQueue> queues) {
         return Retire();
     }
     return Error{"this port has no queues"};
+}
+
+Result<void> PortControl::pin_queues(PortId, const std::map<unsigned, unsigned>& core_of_queue) {
+    if (core_of_queue.empty()) {
+        return {};
+    }
+    return Error{"queues of this port cannot be pinned"};
+}
+
+std::optional<BondReport> PortControl::bond(PortId) const {
+    return std::nullopt;
 }
 
 const std::string& PortSpec::arg(const std::string& key) const {

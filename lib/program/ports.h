@@ -14,17 +14,26 @@
 // the old table may go on calling it. The composer publishes the new table, waits for the grace
 // period, then calls the closure, which stops and closes the device and frees the PortId for reuse.
 //   auto retire = control.remove(id);  publish(control.snapshot());  synchronize();  (*retire)();
+// A queue changes its worker the same way: move_queues() leaves it out of the next snapshot(), its
+// closure gives it to the new worker, and the snapshot() after that has it polled again. What
+// arrives between waits in the device.
+//
+// Waiting. A queue whose device can tell by a descriptor that packets came names it; a worker all
+// of whose queues do may sleep until one of them speaks. A descriptor lives as long as its queue.
 //
 // Threads. PortControl: the control thread only. PortTable: built by control, then read by every
-// worker and never written. rx queue q is polled by the one worker that the snapshot names, and a
-// live queue never changes its worker (so two tables in use at once agree). tx[w] is called by
-// worker w alone; a driver whose device has fewer queues than there are workers locks inside.
+// worker and never written. rx queue q is polled by the one worker that the snapshot names, and two
+// tables in use at once never name two. tx[w] is called by worker w alone; a driver whose device
+// has fewer queues than there are workers locks inside.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,6 +42,7 @@
 #include "lib/base/limits.h"
 #include "lib/base/result.h"
 #include "lib/net/addr.h"
+#include "lib/stats/counters.h"
 
 struct rte_mbuf;
 struct rte_mempool;
@@ -66,12 +76,20 @@ enum PortCap : uint32_t {
 /// field says means nothing (datapath/super_frame.h).
 using BurstFn = uint16_t (*)(void* queue_ctx, rte_mbuf** pkts, uint16_t n);
 
+/// What a receive queue cost so far: its worker adds, control reads.
+struct alignas(64) RxLoad {
+    std::atomic<uint64_t> cycles{0};  ///< from receiving its packets to sending them
+    std::atomic<uint64_t> packets{0};
+};
+
 /// One receive queue in a worker's polling list.
 struct RxQueue {
     BurstFn burst = nullptr;
     void* ctx = nullptr;
     PortId port = kNoPort;
     uint16_t queue = 0;
+    int wait_fd = -1;        ///< becomes readable when packets come; -1: only polling tells
+    RxLoad* load = nullptr;  ///< null: nobody counts
 
     uint16_t rx(rte_mbuf** pkts, uint16_t n) const { return burst(ctx, pkts, n); }
 };
@@ -134,11 +152,14 @@ public:
     /// Indexed by PortId, with holes.
     std::span<const Port> ports() const { return ports_; }
     unsigned n_workers() const { return static_cast<unsigned>(polls_.size()); }
+    /// No other table of this process has the same.
+    uint64_t version() const { return version_; }
     /// Ports that hold packets back: every worker calls their tx once a turn, also with none.
     std::span<const PortId> shaped() const { return shaped_; }
 
 private:
     static const Port kNone;
+    const uint64_t version_;
     std::vector<Port> ports_;
     std::vector<TxQueue> tx_;                  // what Port::tx points into
     std::vector<std::vector<RxQueue>> polls_;  // by worker
@@ -168,6 +189,36 @@ struct PortStats {
     uint64_t tx_bytes = 0;
     uint64_t tx_dropped = 0;  ///< not taken by the device
     uint64_t tx_errors = 0;   ///< refused by the device
+    std::array<uint64_t, kPortWorks> work{};  ///< offloads: lib/stats/port_work.def
+};
+
+/// Where a receive queue is polled, and why there.
+struct QueuePlace {
+    uint16_t worker = 0;
+    bool is_pinned = false;  ///< by configuration
+    uint64_t cycles = 0;     ///< RxLoad
+    uint64_t packets = 0;
+};
+
+/// How queues that nobody pinned find a worker: Open vSwitch's other_config:pmd-rxq-assign.
+enum class PlacementMode : uint8_t {
+    kRoundRobin,  ///< in turn, whatever they cost
+    kCycles,      ///< in turn there and back, the dearest first
+    kGroup,       ///< the dearest first, each to the worker with the least
+};
+
+struct PlacementPolicy {
+    PlacementMode mode = PlacementMode::kGroup;
+    bool isolates = true;  ///< a worker with pinned queues gets no others (pmd-rxq-isolate)
+    bool operator==(const PlacementPolicy&) const = default;
+};
+
+struct BondReport;  // lib/program/bond_report.h
+
+/// What a driver counts beside PortStats.
+struct NamedCount {
+    std::string name;
+    uint64_t value = 0;
 };
 
 /// The cold side of a port, for people and for the database.
@@ -181,7 +232,11 @@ struct PortInfo {
     bool link_up = false;
     bool is_gone =
         false;  ///< the device vanished under the port: remove it, add it when it is back
+    std::string trouble;  ///< why nothing is taken from the peer any more; empty: all is well
     std::vector<uint16_t> rx_worker;  ///< which worker polls queue i
+    std::vector<QueuePlace> rx;       ///< the same with its reasons and its cost
+    int numa_node = -1;               ///< of the device; -1: unknown, or no matter
+    std::vector<NamedCount> counts;
 };
 
 /// Called exactly once, after the grace period: stops and closes the device.
@@ -214,6 +269,18 @@ public:
     /// All queues of a port; none: it has no queues any more. Shows in the next snapshot(); the
     /// closure is called when nobody uses the one before. Empty: nothing changed.
     virtual Result<Retire> set_queues(PortId id, std::vector<PortQueue> queues);
+
+    /// Which core polls which receive queue, for queues that are not to be placed by themselves. A
+    /// core that no worker runs on, or a queue that is not there, is an Error; nothing changes
+    /// then.
+    virtual Result<void> pin_queues(PortId id, const std::map<unsigned, unsigned>& core_of_queue);
+    virtual void set_placement(const PlacementPolicy&) {}
+    /// Places all queues anew by what is wanted now. Empty: all are where they belong. Else queues
+    /// that move are in no snapshot() until the closure was called.
+    virtual Retire move_queues() { return {}; }
+
+    /// Nothing if the port is no bond.
+    virtual std::optional<BondReport> bond(PortId id) const;
 };
 
 }  // namespace sluice

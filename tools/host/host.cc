@@ -9,7 +9,6 @@
 #include <rte_mbuf.h>
 #include <sched.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "lib/base/log.h"
 
@@ -25,9 +24,11 @@ Result<std::unique_ptr<Host>> Host::create(const HostConfig& config) {
     return host;
 }
 
-Host::Host(const HostConfig& config) : config_(config), pipeline_(rcu_), port_table_(rcu_) {
+Host::Host(const HostConfig& config)
+    : config_(config), pipeline_(rcu_), port_table_(rcu_), capture_(rcu_) {
     pmd::PortsSettings settings;
     settings.n_workers = config.workers;
+    settings.cores = config.cores;
     settings.pool.n_mbufs = config.mbufs;
     settings.super_frames = true;
     ports_ = std::make_unique<pmd::Ports>(settings);
@@ -69,12 +70,14 @@ Result<void> Host::open() {
             mailboxes_.push_back(std::move(*box));
         }
         counters_.push_back(std::make_unique<WorkerCounters>());
+        ports_->add_counters(counters_.back().get());
         WorkerConfig config;
         config.id = i;
         config.reader_id = i;
         config.rcu = &rcu_;
         config.pipeline = &pipeline_;
         config.ports = &port_table_;
+        config.capture = &capture_;
         config.mailbox = mailbox(i);
         config.counters = counters_.back().get();
         config.copy_pool = copy_pool_;
@@ -106,6 +109,7 @@ Host::~Host() {
 
 void Host::publish_ports(std::vector<Retire> retired) {
     port_table_.swap(ports_->snapshot());
+    wake_workers();
     if (!retired.empty()) {
         rcu_.synchronize();
         for (Retire& retire : retired) {
@@ -140,24 +144,27 @@ void Host::turn(unsigned i) {
     }
     pthread_setname_np(pthread_self(), fmt::format("sluice-w{}", i).c_str());
     Worker& worker = *workers_[i];
+    Mailbox* const box = mailbox(i);
     WorkerCounters& counters = *counters_[i];
-    unsigned idle = 0;
+    Idle idle(config_.idle, mailbox(i));
     rcu_.online(i);
     while (!stop_.load(std::memory_order_relaxed)) {
         const uint64_t begin = rte_rdtsc();
         counters.add(Counter::k_polls);
-        if (worker.run_once()) {
+        const unsigned seen = worker.run_once();
+        if (seen) {
             counters.add(Counter::k_busy_cycles, rte_rdtsc() - begin);
-            idle = 0;
         } else {
             counters.add(Counter::k_idle_polls);
-            ++idle;
         }
-        if (idle >= kIdleTurns && config_.idle_sleep_us) {
+        if (box && box->has_sent()) {
+            box->slow_path_sleeper().wake();
+        }
+        if (idle.is_due(seen)) {
+            idle.follow(port_table_.get(), i);
             rcu_.offline(i);
-            usleep(config_.idle_sleep_us);
+            idle.wait();
             rcu_.online(i);
-            idle = kIdleTurns - 32;
         }
     }
     rcu_.offline(i);
@@ -171,8 +178,15 @@ void Host::start_threads() {
     }
 }
 
+void Host::wake_workers() {
+    for (const auto& box : mailboxes_) {
+        box->worker_sleeper().wake();
+    }
+}
+
 void Host::stop_threads() {
     stop_ = true;
+    wake_workers();
     for (std::thread& thread : threads_) {
         thread.join();
     }

@@ -4,8 +4,8 @@
 // What. sluiced, sluice-bench, sluice-replay and sluice-trace all stand on it; they differ in where
 // the pipeline comes from and in who turns the workers (threads of their own, or the caller).
 // Threads. Everything here is for the control (main) thread, worker threads excepted. A worker's
-// thread polls; after kIdleTurns turns without a packet it goes offline and sleeps idle_sleep_us
-// at a time, so that an idle node does not burn its cores; 0 polls for ever.
+// thread polls; when nothing comes it sleeps as tools/host/idle.h says, so that an idle node does
+// not burn its cores.
 #pragma once
 
 #include <atomic>
@@ -20,10 +20,12 @@
 #include "datapath/worker.h"
 #include "lib/base/result.h"
 #include "lib/mailbox/mailbox.h"
+#include "lib/program/capture.h"
 #include "lib/program/pipeline.h"
 #include "lib/rcu/published.h"
 #include "lib/stats/counters.h"
 #include "pmd/ports.h"
+#include "tools/host/idle.h"
 
 namespace sluice {
 
@@ -32,7 +34,7 @@ struct HostConfig {
     std::vector<unsigned> cores;  ///< worker i runs on cores[i]; empty: not pinned
     unsigned mbufs = 16383;       ///< of each port pool and of the copy pool
     uint32_t cache_entries = 262144;
-    unsigned idle_sleep_us = 50;
+    IdleConfig idle;
     bool manual_clock = false;
     uint64_t hash_seed = 0;           ///< 0: random
     uint32_t connections = 1u << 20;  ///< that conntrack can hold; 0: no conntrack
@@ -51,6 +53,8 @@ public:
     /// Publishes the port table; calls the closures after a grace period.
     void publish_ports(std::vector<Retire> retired = {});
     void publish_pipeline(std::unique_ptr<const Pipeline> pipeline);
+    /// Null: nobody captures.
+    void publish_capture(std::unique_ptr<const CaptureSet> set) { capture_.swap(std::move(set)); }
     const Pipeline* pipeline() const { return pipeline_.get(); }
     const Published<Pipeline>& published_pipeline() const { return pipeline_; }
     RcuDomain& rcu() { return rcu_; }
@@ -63,6 +67,8 @@ public:
 
     void start_threads();
     void stop_threads();
+    /// Every worker makes a turn soon, also one that sleeps.
+    void wake_workers();
     bool running() const { return !threads_.empty(); }
 
     unsigned n_workers() const { return config_.workers; }
@@ -84,14 +90,13 @@ private:
     Result<void> open();
     void turn(unsigned i);
 
-    static constexpr unsigned kIdleTurns = 2000;
-
     HostConfig config_;
     RcuDomain rcu_;
     std::unique_ptr<pmd::Ports> ports_;
     rte_mempool* copy_pool_ = nullptr;
     Published<Pipeline> pipeline_;
     Published<PortTable> port_table_;
+    Published<CaptureSet> capture_;
     std::unique_ptr<Conntrack> conntrack_;
     std::unique_ptr<SharedMemories> memories_;
     std::atomic<uint64_t> skipped_ms_{0};  ///< control writes, workers read

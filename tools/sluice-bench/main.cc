@@ -9,9 +9,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <boost/program_options.hpp>
 #include <cstdio>
+#include <optional>
+#include <thread>
 
+#include "control/capture/filter.h"
 #include "tools/host/command_line.h"
 #include "tools/host/cores.h"
 #include "tools/host/offline_host.h"
@@ -44,6 +48,7 @@ struct BenchOptions {
     bool huge = false;
     bool no_cache = false;
     bool drops = false;
+    std::optional<std::string> capture;  ///< filter; measured off and on in turn
     std::string scenario = "-";
     std::string flows = "-";
 };
@@ -76,7 +81,8 @@ public:
                 return Error{"--count " + name + ": no such port"};
             }
         }
-        return {};
+        const auto filter = capture::Filter::compile(options_.capture.value_or(""));
+        return filter ? Result<void>() : filter.error();
     }
 
     std::vector<Window> run() {
@@ -84,9 +90,10 @@ public:
         usleep(options_.warm_ms * 1000);
         std::vector<Window> windows;
         for (unsigned i = 0; i < options_.repeat; ++i) {
-            const Mark before = mark();
-            usleep(static_cast<useconds_t>(options_.seconds * 1e6));
-            windows.push_back(window(before, mark()));
+            windows.push_back(measure());
+            if (options_.capture) {
+                captured_.push_back(measure_captured());
+            }
             if (isatty(STDERR_FILENO)) {
                 fmt::print(stderr, "\r{}/{}: {:.2f} Mpps ", i + 1, options_.repeat,
                            windows.back().mpps);
@@ -99,7 +106,49 @@ public:
         return windows;
     }
 
+    /// The windows with a capture; each was measured after one without.
+    const std::vector<Window>& captured() const { return captured_; }
+
 private:
+    Window measure() {
+        const Mark before = mark();
+        usleep(static_cast<useconds_t>(options_.seconds * 1e6));
+        return window(before, mark());
+    }
+
+    /// Someone captures at full rate and takes what comes.
+    Window measure_captured() {
+        const auto filter = capture::Filter::compile(*options_.capture);
+        auto tap = std::make_shared<CaptureTap>();
+        for (unsigned i = 0; i < host_.host->n_workers(); ++i) {
+            tap->lanes.push_back(std::make_unique<CaptureLane>(4u << 20));
+        }
+        CaptureSpec spec;
+        spec.filter = (*filter)->code();
+        spec.cycles_per_packet = rte_get_tsc_hz() / 100000;
+        spec.burst_cycles = 1000 * spec.cycles_per_packet;
+        auto set = std::make_unique<CaptureSet>();
+        set->items.push_back({spec, tap, *filter});
+        host_.host->publish_capture(std::move(set));
+        std::atomic<bool> stop{false};
+        std::thread drain([&] {
+            while (!stop) {
+                for (const auto& lane : tap->lanes) {
+                    while (const CaptureRecord* record = lane->ring.front()) {
+                        lane->ring.pop(*record);
+                    }
+                }
+                usleep(1000);
+            }
+        });
+        const Window w = measure();
+        host_.host->publish_capture(nullptr);
+        host_.host->rcu().synchronize();
+        stop = true;
+        drain.join();
+        return w;
+    }
+
     Mark mark() const {
         Mark m{};
         m.tsc = rte_rdtsc();
@@ -138,6 +187,7 @@ private:
 
     OfflineHost& host_;
     const BenchOptions& options_;
+    std::vector<Window> captured_;
 };
 
 Result<BenchOptions> parse(int argc, char** argv, bool* done) {
@@ -157,6 +207,8 @@ Result<BenchOptions> parse(int argc, char** argv, bool* done) {
         "cache-entries", po::value(&o.cache_entries)->value_name("N"), "flow cache (262144)")(
         "no-cache", po::bool_switch(&o.no_cache), "walk every packet")(
         "drops", po::bool_switch(&o.drops), "list drops by name afterwards")(
+        "capture", po::value<std::string>()->implicit_value("")->value_name("[=FILTER]"),
+        "between windows, measure the same with a capture of what FILTER takes")(
         "scenario", po::value(&o.scenario)->value_name("NAME"), "first word of the line printed")(
         "flows", po::value(&o.flows)->value_name("N"), "second word")("help,h", "this text");
     all.add(own);
@@ -168,6 +220,9 @@ Result<BenchOptions> parse(int argc, char** argv, bool* done) {
     }
     if (o.repeat == 0 || o.seconds <= 0) {
         return Error{"--repeat must be at least 1 and --seconds more than 0"};
+    }
+    if (map.count("capture")) {
+        o.capture = map["capture"].as<std::string>();
     }
     if (!o.core_text.empty()) {
         Result<std::vector<unsigned>> cores = parse_cores(o.core_text);
@@ -203,7 +258,7 @@ Result<void> bench(int argc, char** argv) {
     config.cores = o->cores;
     config.mbufs = o->mbufs;
     config.cache_entries = o->no_cache ? 0 : o->cache_entries;
-    config.idle_sleep_us = 0;
+    config.idle.nap_us = 0;
     config.mailboxes = false;
     Result<std::unique_ptr<OfflineHost>> host =
         open_offline(o->chassis, config, o->memory_mb, o->huge, /*dummy_for_unnamed=*/false);
@@ -215,6 +270,10 @@ Result<void> bench(int argc, char** argv) {
         return checked;
     }
     print(*o, run.run());
+    if (o->capture) {
+        o->scenario += "+capture";
+        print(*o, run.captured());
+    }
     for (size_t i = 1; o->drops && i < static_cast<size_t>(Drop::kCount); ++i) {
         const Drop drop = static_cast<Drop>(i);
         if (const uint64_t n = (*host)->host->total(drop)) {

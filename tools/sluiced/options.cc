@@ -82,7 +82,8 @@ po::options_description describe(Options* o, std::string* cores, std::vector<std
         "conntrack-fragments-kb", po::value(&o->conntrack_fragments_kb)->value_name("KB"),
         "packet buffers that may wait for the rest of a fragmented packet (default 16384)")(
         "idle-sleep-us", po::value(&o->idle_sleep_us)->value_name("US"),
-        "how long an idle worker sleeps at a time, 0 never (default 50)")(
+        "idle workers sleep until packets come; where a port can only be polled (dummy, pcap, null, "
+        "memif, pci), at most so long at a time (default 100). 0: workers poll all the time")(
         "eal", po::value(&o->eal)->composing()->value_name("ARG"),
         "further argument to DPDK's EAL");
     po::options_description daemon("Daemon");
@@ -98,6 +99,8 @@ po::options_description describe(Options* o, std::string* cores, std::vector<std
         "log levels, as in vlog/set")("unixctl", po::value(&o->unixctl)->value_name("SOCKET"),
                                       "control socket (default RUNDIR/sluiced.PID.ctl)")(
         "config", po::value(config)->value_name("FILE"), "read options from FILE too")(
+        "check", po::bool_switch(&o->check),
+        "look at the machine (hugepages, NUMA, IOMMU, governor ...), say what to mend, and stop")(
         "version,V", po::bool_switch(&o->version), "print the version")(
         "help,h", po::bool_switch(&o->help), "this text");
     po::options_description all;
