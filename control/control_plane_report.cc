@@ -48,6 +48,9 @@ vswitch::InterfaceState ControlPlane::Impl::interface_state(const vswitch::Wante
         }
     } else {
         state.ofport = int64_t{id} + 1;
+        if (const Result<PortInfo> info = ports.info(id); info && state.error.empty()) {
+            state.error = info->trouble;
+        }
         state.link_up = ports.link_up(id);
         state.mac = ports.mac(id);
         state.mtu = ports.mtu(id);

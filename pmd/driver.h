@@ -51,6 +51,8 @@ public:
     /// The device under the port was deleted or taken away by somebody else.
     virtual bool is_gone() const { return false; }
     virtual PortStats stats() const = 0;
+    /// Why nothing is taken from the peer any more; empty: all is well.
+    virtual std::string trouble() const { return {}; }
 };
 
 template <typename D>

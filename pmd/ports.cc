@@ -139,6 +139,7 @@ Result<PortId> Ports::add(const PortSpec& spec) {
     Slot& slot = slots_[id];
     slot = Slot{.device = std::move(*device), .spec = spec, .booking = *booking};
     SLUICE_CHECK(slot.device->tx_queues().size() == settings_.n_workers);
+    slot.work_before = work_of_workers(id);
     assign_workers(slot);
     LOG_INFO("port {} ({}) is open: {}", id, spec.name, to_string(spec));
     return id;
@@ -235,6 +236,7 @@ Result<PortInfo> Ports::info(PortId id) const {
                     .caps = s->device->caps(),
                     .link_up = s->device->link_up(),
                     .is_gone = s->device->is_gone(),
+                    .trouble = s->device->trouble(),
                     .rx_worker = s->rx_worker};
 }
 
@@ -245,7 +247,21 @@ Result<PortStats> Ports::stats(PortId id) const {
     }
     PortStats stats = s->device->stats();
     stats.tx_dropped += s->shaper ? s->shaper->dropped() : 0;
+    const auto work = work_of_workers(id);
+    for (size_t i = 0; i < kPortWorks; ++i) {
+        stats.work[i] += work[i] - s->work_before[i];
+    }
     return stats;
+}
+
+std::array<uint64_t, kPortWorks> Ports::work_of_workers(PortId id) const {
+    std::array<uint64_t, kPortWorks> work{};
+    for (const WorkerCounters* counters : counters_) {
+        for (size_t i = 0; i < kPortWorks; ++i) {
+            work[i] += counters->ports[id][i].get();
+        }
+    }
+    return work;
 }
 
 Result<Retire> Ports::set_queues(PortId id, std::vector<PortQueue> queues) {

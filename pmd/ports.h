@@ -49,6 +49,8 @@ public:
     Result<void> set_mtu(PortId id, uint16_t mtu) override;
     Result<Retire> set_queues(PortId id, std::vector<PortQueue> queues) override;
 
+    /// A worker whose work for ports (lib/stats/port_work.def) stats() adds to the devices'.
+    void add_counters(const WorkerCounters* counters) { counters_.push_back(counters); }
     /// The in-memory port behind id, or nullptr if it is of another kind.
     DummyPort* dummy(PortId id) const;
     const Pools& pools() const { return pools_; }
@@ -64,13 +66,16 @@ private:
         Pools::Booking booking;
         std::vector<uint16_t> rx_worker;
         std::shared_ptr<Shaper> shaper;  // empty: no queues
+        std::array<uint64_t, kPortWorks> work_before{};  // of ports that had the id before
     };
     const Slot* slot(PortId id) const;
     PortId free_id() const;
     void assign_workers(Slot& slot);
     void retire(PortId id);
+    std::array<uint64_t, kPortWorks> work_of_workers(PortId id) const;
 
     PortsSettings settings_;
+    std::vector<const WorkerCounters*> counters_;
     Pools pools_;
     std::vector<Slot> slots_;
     std::vector<unsigned> n_polled_;  // receive queues by worker

@@ -27,6 +27,10 @@ constexpr uint64_t kNetFeature(unsigned bit) {
 }
 constexpr uint64_t kUfoAndEcn =
     kNetFeature(9) | kNetFeature(10) | kNetFeature(13) | kNetFeature(14);
+/// A socket of ours and one of the guest's, its memory (QEMU shares it in eight regions at most).
+constexpr unsigned kFilesOfGuest = 10;
+constexpr unsigned kFilesOfPair = 4;                ///< kick and call of two rings
+constexpr uint64_t kPackedRings = kNetFeature(34);  ///< one way less into the library
 constexpr uint64_t kTso = kNetFeature(7) | kNetFeature(8) | kNetFeature(11) | kNetFeature(12);
 
 /// Ports by the path of their socket, which is all that the library knows of them. The lock is
@@ -65,7 +69,7 @@ void on_destroy_device(int vid) {
 }
 
 int on_ring(int vid, uint16_t virtqueue, int is_enabled) {
-    return tell(vid, [=](VhostPort& port) { port.set_ring(virtqueue, is_enabled != 0); });
+    return tell(vid, [=](VhostPort& port) { port.set_ring(vid, virtqueue, is_enabled != 0); });
 }
 
 const rte_vhost_device_ops kOps = [] {
@@ -124,6 +128,19 @@ void wait_for(const Queues& queues) {
 
 }  // namespace
 
+const char* vhost_fault_text(VhostFault fault) {
+    switch (fault) {
+    case VhostFault::kNone: return "";
+    case VhostFault::kUnreadable:
+        return "guest given up until it starts anew: ring_unreadable (it offers descriptors that "
+               "form a loop or lie outside of its memory)";
+    case VhostFault::kIndex:
+        return "guest given up until it starts anew: ring_index (it offers more descriptors than "
+               "its ring has)";
+    }
+    return "";
+}
+
 Result<std::unique_ptr<Device>> VhostPort::open(const OpenContext& context) {
     const PortSpec& spec = context.spec;
     std::unique_ptr<VhostPort> port(new VhostPort());
@@ -144,6 +161,11 @@ Result<std::unique_ptr<Device>> VhostPort::open(const OpenContext& context) {
                : !tso      ? tso.error()
                            : iommu.error();
     }
+    Result<OpenFiles> files = OpenFiles::book(kFilesOfGuest + kFilesOfPair * *n_queues);
+    if (!files) {
+        return files.error().with_context("port " + spec.name);
+    }
+    port->files_ = std::move(*files);
     port->mac_ = mac->value_or(Mac{});
     port->mtu_ = context.mtu ? context.mtu : uint16_t{1500};
     port->link_.is_plain = !*tso;
@@ -164,7 +186,7 @@ void VhostPort::make_queues(const OpenContext& context, unsigned n_queues) {
         }
         rx->pool = context.pool;
         rx->keeps_super = context.super_frames;
-        rx->bytes.resize(kMaxGsoFrame);
+        rx->bytes = std::make_unique_for_overwrite<uint8_t[]>(kMaxGsoFrame);
         rx_queues_.push_back({vhost_rx_burst, rx.get()});
     }
     for (unsigned w = 0; w < context.n_workers; ++w) {
@@ -172,7 +194,7 @@ void VhostPort::make_queues(const OpenContext& context, unsigned n_queues) {
         tx->link = &link_;
         tx->worker = w;
         tx->pool = context.pool;
-        tx->bytes.resize(kMaxGsoFrame);
+        tx->bytes = std::make_unique_for_overwrite<uint8_t[]>(kMaxGsoFrame);
         tx_queues_.push_back({vhost_tx_burst, tx.get()});
     }
 }
@@ -203,7 +225,7 @@ Result<void> VhostPort::start(const PortSpec& spec, bool is_client, bool has_iom
             fmt::format("port {}: cannot use path={}: {}", spec.name, path_, errno_text(errno))};
     }
     is_registered_ = true;
-    const uint64_t unwanted = kUfoAndEcn | (link_.is_plain ? kTso : 0);
+    const uint64_t unwanted = kUfoAndEcn | kPackedRings | (link_.is_plain ? kTso : 0);
     if (rte_vhost_driver_disable_features(path, unwanted) != 0 ||
         rte_vhost_driver_callback_register(path, &kOps) != 0 || rte_vhost_driver_start(path) != 0) {
         return Error{fmt::format("port {}: vhost-user cannot start on path={}: {}", spec.name,
@@ -234,6 +256,10 @@ void VhostPort::connect(int vid) {
     for (unsigned pair = 0; pair < n_pairs; ++pair) {
         rte_vhost_enable_guest_notification(vid, static_cast<uint16_t>(2 * pair + 1), 0);
     }
+    for (unsigned queue = 0; queue < 2 * std::min(n_pairs, kMaxVhostPairs); ++queue) {
+        learn_size(vid, static_cast<uint16_t>(queue));
+    }
+    link_.fault.store(VhostFault::kNone, std::memory_order_relaxed);
     link_.connections.fetch_add(1, std::memory_order_relaxed);
     link_.vid.store(vid, std::memory_order_seq_cst);
     LOG_INFO("{}: a guest is connected, {} queue pairs, features {:#x}", path_, n_pairs, features);
@@ -245,14 +271,26 @@ void VhostPort::disconnect() {
     wait_for(tx_);
     link_.to_guest.store(0, std::memory_order_relaxed);
     link_.from_guest.store(0, std::memory_order_relaxed);
+    const VhostFault fault = link_.fault.exchange(VhostFault::kNone, std::memory_order_relaxed);
+    if (fault != VhostFault::kNone) {
+        LOG_WARN("{}: {}", path_, vhost_fault_text(fault));
+    }
     LOG_INFO("{}: the guest is gone", path_);
 }
 
-void VhostPort::set_ring(uint16_t virtqueue, bool is_enabled) {
+/// Before anybody may use the ring.
+void VhostPort::learn_size(int vid, uint16_t virtqueue) {
+    rte_vhost_vring ring{};
+    const bool is_there = rte_vhost_get_vhost_vring(vid, virtqueue, &ring) == 0;
+    link_.size[virtqueue].store(is_there ? ring.size : 0, std::memory_order_relaxed);
+}
+
+void VhostPort::set_ring(int vid, uint16_t virtqueue, bool is_enabled) {
     const unsigned pair = virtqueue / 2u;
     if (pair >= kMaxVhostPairs) {
         return;
     }
+    learn_size(vid, virtqueue);
     std::atomic<uint64_t>& bits = virtqueue % 2 == 0 ? link_.to_guest : link_.from_guest;
     const uint64_t bit = uint64_t{1} << pair;
     const uint64_t now = bits.load(std::memory_order_relaxed);
@@ -260,8 +298,8 @@ void VhostPort::set_ring(uint16_t virtqueue, bool is_enabled) {
 }
 
 uint32_t VhostPort::caps() const {
-    return kPortTxUdpCksum | kPortTxTcpCksum | kPortTxTso | kPortTxMultiSeg | kPortRxCksum |
-           kPortRxMultiSeg;
+    return kPortTxUdpCksum | kPortTxTcpCksum | (link_.is_plain ? 0u : kPortTxTso) |
+           kPortTxMultiSeg | kPortRxCksum | kPortRxMultiSeg;
 }
 
 Result<void> VhostPort::set_mtu(uint16_t mtu) {
@@ -275,13 +313,25 @@ bool VhostPort::link_up() const {
 
 PortStats VhostPort::stats() const {
     PortStats stats;
+    const auto add = [&stats](PortWork work, const std::atomic<uint64_t>& count) {
+        stats.work[static_cast<size_t>(work)] += count.load(std::memory_order_relaxed);
+    };
     for (const auto& rx : rx_) {
         rx->counters.add_rx_to(stats);
+        add(PortWork::k_rx_soft_checksum, rx->soft_checksum);
+        add(PortWork::k_rx_soft_cut, rx->soft_cut);
     }
     for (const auto& tx : tx_) {
         tx->counters.add_tx_to(stats);
+        add(PortWork::k_tx_soft_checksum, tx->soft_checksum);
+        add(PortWork::k_tx_soft_cut, tx->soft_cut);
     }
+    add(PortWork::k_guest_faults, link_.faults);
     return stats;
+}
+
+std::string VhostPort::trouble() const {
+    return vhost_fault_text(link_.fault.load(std::memory_order_relaxed));
 }
 
 }  // namespace sluice::pmd

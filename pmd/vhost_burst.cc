@@ -4,10 +4,12 @@
 #include <rte_ip.h>
 #include <rte_mbuf.h>
 #include <rte_net.h>
+#include <rte_tcp.h>
 #include <rte_vhost.h>
 
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "pmd/vhost.h"
 
@@ -17,6 +19,10 @@ namespace {
 constexpr uint64_t kGuestCsum = uint64_t{1} << 1;
 constexpr uint64_t kGuestTso4 = uint64_t{1} << 7;
 constexpr uint64_t kGuestTso6 = uint64_t{1} << 8;
+constexpr uint64_t kMergeable = uint64_t{1} << 15;
+constexpr uint16_t kLookAgain = 64;    ///< empty turns until a silent ring is looked at
+constexpr uint16_t kGivenUpAfter = 8;  ///< looks in a row at which it offered what never comes
+constexpr unsigned kSpare = 128;       ///< buffers with which nobody can say that we have none
 
 /// Marks a queue as being inside the library, for as long as it lives.
 class Inside {
@@ -77,7 +83,8 @@ bool complete_checksum(rte_mbuf* m) {
 
 /// Whether a frame is TCP with something to cut, of a size that can be.
 bool is_cuttable(const rte_mbuf* m, uint16_t segment, L4* l4) {
-    return m->pkt_len <= kMaxGsoFrame && segment != 0 && find_l4(m, l4) && l4->is_tcp;
+    return m->pkt_len <= kMaxGsoFrame && segment != 0 && find_l4(m, l4) && l4->is_tcp &&
+           l4->end - l4->at >= sizeof(rte_tcp_hdr);
 }
 
 /// Whether it may go up whole: it says its own length, has more than one segment, and any device
@@ -113,13 +120,64 @@ bool start_cutting(const rte_mbuf* m, uint16_t segment, uint8_t* bytes, RxFrame*
     return true;
 }
 
+void give_up(VhostRx& rx, VhostFault fault) {
+    VhostFault none = VhostFault::kNone;
+    if (rx.link->fault.compare_exchange_strong(none, fault, std::memory_order_relaxed)) {
+        rx.link->faults.fetch_add(1, std::memory_order_relaxed);
+    }
+}
+
+/// Nothing came from this ring, again. There may be nothing, or nothing that can be read: then the
+/// library takes no step, however often it is asked.
+void look_at_silent(VhostRx& rx, int vid, unsigned pair, VhostRing& ring, bool has_moved) {
+    const uint32_t offered = rte_vhost_rx_queue_count(vid, static_cast<uint16_t>(2 * pair + 1));
+    const uint32_t size = rx.link->size[2 * pair + 1].load(std::memory_order_relaxed);
+    if (offered == 0 || has_moved) {
+        ring.stuck = 0;
+    } else if (size != 0 && (offered & 0xffff) > size) {
+        give_up(rx, VhostFault::kIndex);
+    } else if (rte_mempool_avail_count(rx.pool) > kSpare && ++ring.stuck >= kGivenUpAfter) {
+        give_up(rx, VhostFault::kUnreadable);
+    }
+}
+
+/// Counts what the library took off a ring and did not hand over, and finds rings that are stuck.
+void watch_ring(VhostRx& rx, int vid, unsigned pair, uint16_t got) {
+    VhostRing& ring = rx.rings[pair];
+    if (got == 0 && ++ring.empty % kLookAgain != 0) {
+        return;
+    }
+    uint16_t now = 0;
+    uint16_t used = 0;
+    if (rte_vhost_get_vring_base(vid, static_cast<uint16_t>(2 * pair + 1), &now, &used) != 0) {
+        return;
+    }
+    const auto taken = static_cast<uint16_t>(now - ring.seen);
+    const bool is_known = !std::exchange(ring.is_new, false);
+    ring.seen = now;
+    if (is_known && taken > got) {
+        auto& counter = rte_mempool_empty(rx.pool) ? rx.counters.dropped : rx.counters.errors;
+        QueueCounters::bump(counter, static_cast<uint64_t>(taken - got));
+    }
+    if (got == 0) {
+        look_at_silent(rx, vid, pair, ring, taken != 0);
+    } else {
+        ring.stuck = 0;
+    }
+}
+
 /// One turn over the guest's queues that are ours: fills `waiting`.
 void take_from_guest(VhostRx& rx, uint16_t n) {
     rx.first_waiting = rx.n_waiting = 0;
     const Inside inside(&rx.busy);
     const int vid = rx.link->vid.load(std::memory_order_seq_cst);
-    if (vid < 0) {
+    if (vid < 0 || rx.link->fault.load(std::memory_order_relaxed) != VhostFault::kNone) {
         return;
+    }
+    const uint32_t connection = rx.link->connections.load(std::memory_order_relaxed);
+    if (connection != rx.connection) {
+        rx.connection = connection;
+        rx.rings.fill(VhostRing());
     }
     const uint64_t all = rx.link->from_guest.load(std::memory_order_acquire) & rx.pairs;
     uint64_t left = std::rotr(all, static_cast<int>(rx.next_pair));
@@ -127,10 +185,13 @@ void take_from_guest(VhostRx& rx, uint16_t n) {
         const auto skip = static_cast<unsigned>(std::countr_zero(left));
         const unsigned pair = (rx.next_pair + skip) % kMaxVhostPairs;
         left &= left - 1;
-        rx.n_waiting = static_cast<uint16_t>(
-            rx.n_waiting + rte_vhost_dequeue_burst(vid, static_cast<uint16_t>(2 * pair + 1),
-                                                   rx.pool, &rx.waiting[rx.n_waiting],
-                                                   static_cast<uint16_t>(n - rx.n_waiting)));
+        const auto room = static_cast<uint16_t>(n - rx.n_waiting);
+        const uint32_t size = rx.link->size[2 * pair + 1].load(std::memory_order_relaxed);
+        const uint16_t got = rte_vhost_dequeue_burst(
+            vid, static_cast<uint16_t>(2 * pair + 1), rx.pool, &rx.waiting[rx.n_waiting],
+            static_cast<uint16_t>(std::min<uint32_t>(room, size)));
+        rx.n_waiting = static_cast<uint16_t>(rx.n_waiting + got);
+        watch_ring(rx, vid, pair, got);
     }
     rx.next_pair = (rx.next_pair + 1) % kMaxVhostPairs;
 }
@@ -148,7 +209,7 @@ rte_mbuf* finish(VhostRx& rx, rte_mbuf* m) {
             m->tso_segsz = segment;
             return m;
         }
-        if (!start_cutting(m, segment, rx.bytes.data(), &rx.frame)) {
+        if (!start_cutting(m, segment, rx.bytes.get(), &rx.frame)) {
             QueueCounters::bump(rx.counters.errors, 1);
         }
         rte_pktmbuf_free(m);
@@ -160,6 +221,7 @@ rte_mbuf* finish(VhostRx& rx, rte_mbuf* m) {
             rte_pktmbuf_free(m);
             return nullptr;
         }
+        QueueCounters::bump(rx.soft_checksum, 1);
         m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
     }
     return m;
@@ -167,7 +229,10 @@ rte_mbuf* finish(VhostRx& rx, rte_mbuf* m) {
 
 void next_piece(VhostRx& rx, rte_mbuf** pkts, uint16_t* got) {
     switch (rx.frame.next(rx.pool, &pkts[*got])) {
-    case RxStep::kPacket: ++*got; break;
+    case RxStep::kPacket:
+        ++*got;
+        QueueCounters::bump(rx.soft_cut, 1);
+        break;
     case RxStep::kNoBuffer: QueueCounters::bump(rx.counters.dropped, 1); break;
     case RxStep::kMalformed: QueueCounters::bump(rx.counters.errors, 1); break;
     case RxStep::kNone: break;
@@ -176,7 +241,7 @@ void next_piece(VhostRx& rx, rte_mbuf** pkts, uint16_t* got) {
 
 /// Says to the guest what an mbuf's flags ask for, as far as it understands; does the rest.
 /// False: it has to be cut first.
-bool fit_for_guest(rte_mbuf* m, uint64_t features, bool* is_sendable) {
+bool fit_for_guest(VhostTx& tx, rte_mbuf* m, uint64_t features, bool* is_sendable) {
     *is_sendable = true;
     if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) {
         const uint64_t needed = m->ol_flags & RTE_MBUF_F_TX_IPV6 ? kGuestTso6 : kGuestTso4;
@@ -192,6 +257,7 @@ bool fit_for_guest(rte_mbuf* m, uint64_t features, bool* is_sendable) {
     }
     if ((m->ol_flags & RTE_MBUF_F_TX_L4_MASK) && !(features & kGuestCsum)) {
         *is_sendable = complete_checksum(m);
+        QueueCounters::bump(tx.soft_checksum, 1);
         m->ol_flags &= ~RTE_MBUF_F_TX_L4_MASK;
     }
     return true;
@@ -210,7 +276,7 @@ int queue_for(uint64_t pairs, unsigned worker) {
 
 /// Sends a packet in pieces, to a guest that takes no large ones. Always done with it.
 void send_pieces(VhostTx& tx, int vid, int queue, rte_mbuf* m) {
-    if (!start_cutting(m, m->tso_segsz, tx.bytes.data(), &tx.frame)) {
+    if (!start_cutting(m, m->tso_segsz, tx.bytes.get(), &tx.frame)) {
         QueueCounters::bump(tx.counters.errors, 1);
         return;
     }
@@ -219,6 +285,7 @@ void send_pieces(VhostTx& tx, int vid, int queue, rte_mbuf* m) {
         const RxStep step = tx.frame.next(tx.pool, &piece);
         if (step == RxStep::kPacket) {
             piece->ol_flags = 0;
+            QueueCounters::bump(tx.soft_cut, 1);
             const uint16_t taken =
                 rte_vhost_enqueue_burst(vid, static_cast<uint16_t>(queue), &piece, 1);
             if (taken) {
@@ -234,11 +301,12 @@ void send_pieces(VhostTx& tx, int vid, int queue, rte_mbuf* m) {
 }
 
 /// Packets that go as they are. Returns how many the guest took; the library takes 32 at a time.
-uint16_t send_run(VhostTx& tx, int vid, int queue, rte_mbuf** pkts, uint16_t n) {
+uint16_t send_run(VhostTx& tx, int vid, int queue, rte_mbuf** pkts, uint16_t n, bool one_by_one) {
     uint16_t taken = 0;
     while (taken < n) {
+        const auto left = static_cast<uint16_t>(n - taken);
         const uint16_t more = rte_vhost_enqueue_burst(
-            vid, static_cast<uint16_t>(queue), pkts + taken, static_cast<uint16_t>(n - taken));
+            vid, static_cast<uint16_t>(queue), pkts + taken, one_by_one ? uint16_t{1} : left);
         if (more == 0) {
             break;
         }
@@ -288,27 +356,33 @@ uint16_t vhost_tx_burst(void* queue, rte_mbuf** pkts, uint16_t n) {
     VhostTx& tx = *static_cast<VhostTx*>(queue);
     const Inside inside(&tx.busy);
     const int vid = tx.link->vid.load(std::memory_order_seq_cst);
+    const bool is_up =
+        vid >= 0 && tx.link->fault.load(std::memory_order_relaxed) == VhostFault::kNone;
     const int ring =
-        vid < 0 ? -1 : queue_for(tx.link->to_guest.load(std::memory_order_acquire), tx.worker);
+        !is_up ? -1 : queue_for(tx.link->to_guest.load(std::memory_order_acquire), tx.worker);
     if (ring < 0) {
         QueueCounters::bump(tx.counters.dropped, n);
         return 0;
     }
     const uint64_t features = tx.link->features.load(std::memory_order_relaxed);
+    // See the header: what one call may use of the ring.
+    const bool one_by_one =
+        (features & kMergeable) ||
+        tx.link->size[static_cast<unsigned>(ring)].load(std::memory_order_relaxed) < kMaxPortBurst;
     uint16_t done = 0;
     while (done < n) {
         uint16_t run = 0;
         bool is_whole = true;
         bool is_sendable = true;
         while (done + run < n) {
-            is_whole = fit_for_guest(pkts[done + run], features, &is_sendable);
+            is_whole = fit_for_guest(tx, pkts[done + run], features, &is_sendable);
             if (!is_whole || !is_sendable) {
                 break;
             }
             ++run;
         }
         if (run) {
-            const uint16_t taken = send_run(tx, vid, ring, pkts + done, run);
+            const uint16_t taken = send_run(tx, vid, ring, pkts + done, run, one_by_one);
             rte_pktmbuf_free_bulk(pkts + done, taken);
             done = static_cast<uint16_t>(done + taken);
             if (taken < run) {

@@ -192,9 +192,10 @@ bool RxFrame::parse_layers() {
     if (l4_at + sizeof(rte_tcp_hdr) > length_ || l4_at + 8 > kMaxGsoHeaders) {
         return false;
     }
-    const size_t l4_size = is_tcp ? size_t{frame_[l4_at + 12]} >> 4 << 2 : sizeof(rte_udp_hdr);
+    const size_t least = is_tcp ? sizeof(rte_tcp_hdr) : sizeof(rte_udp_hdr);
+    const size_t l4_size = is_tcp ? size_t{frame_[l4_at + 12]} >> 4 << 2 : least;
     const size_t all = l4_at + l4_size;
-    if (all > length_ || all > kMaxGsoHeaders || l4_size < 8) {
+    if (all > length_ || all > kMaxGsoHeaders || l4_size < least) {
         return false;
     }
     const size_t shift = hints_.has_tag ? kTag : 0;

@@ -98,6 +98,12 @@ Datum statistics(const PortStats& stats) {
     for (const auto& [name, value] : values) {
         pairs.emplace_back(name, static_cast<int64_t>(value));
     }
+    for (size_t i = 0; i < stats.work.size(); ++i) {
+        if (stats.work[i]) {
+            pairs.emplace_back(port_work_name(static_cast<PortWork>(i)),
+                               static_cast<int64_t>(stats.work[i]));
+        }
+    }
     return Datum::map(std::move(pairs));
 }
 
@@ -105,7 +111,8 @@ bool equal(const PortStats& a, const PortStats& b) {
     return a.rx_packets == b.rx_packets && a.rx_bytes == b.rx_bytes &&
            a.rx_dropped == b.rx_dropped && a.rx_errors == b.rx_errors &&
            a.tx_packets == b.tx_packets && a.tx_bytes == b.tx_bytes &&
-           a.tx_dropped == b.tx_dropped && a.tx_errors == b.tx_errors;
+           a.tx_dropped == b.tx_dropped && a.tx_errors == b.tx_errors &&
+           a.work == b.work;
 }
 
 // What `ovs-vsctl list Open_vSwitch` and, through the Chassis row, the CMS see of us.

@@ -21,6 +21,12 @@ constexpr Text kDropText[] = {
 #undef SLUICE_DROP
 };
 
+constexpr Text kPortWorkText[] = {
+#define SLUICE_PORT_WORK(name, help) {#name, help},
+#include "lib/stats/port_work.def"
+#undef SLUICE_PORT_WORK
+};
+
 }  // namespace
 
 const char* counter_name(Counter counter) {
@@ -34,6 +40,12 @@ const char* drop_name(Drop drop) {
 }
 const char* drop_help(Drop drop) {
     return kDropText[static_cast<size_t>(drop)].help;
+}
+const char* port_work_name(PortWork work) {
+    return kPortWorkText[static_cast<size_t>(work)].name;
+}
+const char* port_work_help(PortWork work) {
+    return kPortWorkText[static_cast<size_t>(work)].help;
 }
 
 void FlowCounters::reserve(uint32_t count) {

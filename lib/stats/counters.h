@@ -4,7 +4,8 @@
 // The worker that owns a block is its only writer and uses plain relaxed stores; any thread may
 // read at any time and sees each value whole. Lists: counters.def, drops.def. Per logical flow
 // packets and bytes live in FlowCounters, indexed by Rule::flow: the control thread grows them
-// before it publishes rules with larger ids, workers write, readers sum.
+// before it publishes rules with larger ids, workers write, readers sum. What is counted by physical
+// port stands in port_work.def; drivers count some of it, workers the rest.
 #pragma once
 
 #include <array>
@@ -13,6 +14,7 @@
 #include <memory>
 
 #include "lib/base/check.h"
+#include "lib/base/limits.h"
 
 namespace sluice {
 
@@ -30,10 +32,20 @@ enum class Drop : uint8_t {
     kCount
 };
 
+enum class PortWork : uint8_t {
+#define SLUICE_PORT_WORK(name, help) k_##name,
+#include "lib/stats/port_work.def"
+#undef SLUICE_PORT_WORK
+    kCount
+};
+inline constexpr size_t kPortWorks = static_cast<size_t>(PortWork::kCount);
+
 const char* counter_name(Counter counter);
 const char* counter_help(Counter counter);
 const char* drop_name(Drop drop);
 const char* drop_help(Drop drop);
+const char* port_work_name(PortWork work);
+const char* port_work_help(PortWork work);
 
 /// One 64-bit counter with a single writer.
 class Cell {
@@ -78,9 +90,14 @@ struct alignas(64) WorkerCounters {
     std::array<Cell, static_cast<size_t>(Counter::kCount)> counters;
     std::array<Cell, static_cast<size_t>(Drop::kCount)> drops;
     FlowCounters flows;
+    /// By port number; they count on when a number has another port.
+    std::array<std::array<Cell, kPortWorks>, limits::kMaxPorts> ports;
 
     void add(Counter counter, uint64_t n = 1) { counters[static_cast<size_t>(counter)].add(n); }
     void drop(Drop reason, uint64_t n = 1) { drops[static_cast<size_t>(reason)].add(n); }
+    void add(uint16_t port, PortWork work, uint64_t n = 1) {
+        ports[port][static_cast<size_t>(work)].add(n);
+    }
     uint64_t get(Counter counter) const { return counters[static_cast<size_t>(counter)].get(); }
     uint64_t get(Drop reason) const { return drops[static_cast<size_t>(reason)].get(); }
 };
