@@ -188,12 +188,6 @@ Result<void> AfXdpPort::attach(const std::vector<Mode>& modes) {
                      mode.native ? "native" : "generic", sockets_.size(),
                      sockets_.size() == 1 ? "" : "s",
                      sockets_[0]->is_zero_copy() ? ", without copies by the kernel" : "");
-            if (is_veth(control_fd_, iface_)) {
-                LOG_INFO(
-                    "{} is a veth: its peer must finish checksums itself (ethtool -K PEER tx "
-                    "off), or what it sends looks damaged",
-                    iface_);
-            }
             return done;
         }
     }
@@ -219,6 +213,7 @@ void AfXdpPort::hand_out_queues(const OpenContext& context) {
         auto& rx = rx_.emplace_back(std::make_unique<AfXdpRx>());
         rx->socket = socket.get();
         rx->pool = context.pool;
+        rx->is_veth = is_veth(control_fd_, iface_);
         rx_queues_.push_back({.burst = af_xdp_rx_burst,
                               .ctx = rx.get(),
                               .port = context.id,

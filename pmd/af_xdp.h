@@ -24,9 +24,10 @@
 // other: what the host sends leaves by the wire. Device and wire must leave tags in the bytes:
 // reception of VLAN tags by the NIC is turned off when a VLAN is served.
 //
-// A veth peer's kernel hands over frames whose checksums its NIC was to finish; AF_XDP has no word
-// for that, so they would be taken for wrong. At a veth, "ethtool -K PEER tx off" is needed (and is
-// asked for in the log); `af_packet` does not need it.
+// A veth peer's kernel hands over frames whose checksums a NIC was to finish, and AF_XDP has no
+// word for that: at a veth they are recognised and finished (finish_sums.h). In generic mode the
+// peer may also hand over 64 KB for a NIC to cut, which nothing here can tell from a large frame:
+// "ethtool -K PEER tso off gso off" there. In native mode the kernel sees to that.
 //
 // Modes: xdp-mode as with Open vSwitch: native-with-zerocopy, native, generic; best-effort takes
 // the best of these that works.
@@ -51,6 +52,7 @@ struct AfXdpRx {
     rte_mbuf* head = nullptr;  // of a frame whose pieces have not all come
     rte_mbuf* tail = nullptr;
     bool is_skipping = false;  // the rest of a frame that found no buffer
+    bool is_veth = false;      // finishes what the peer left to a NIC
     QueueCounters counters;
 };
 

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "pmd/af_xdp.h"
+#include "pmd/finish_sums.h"
 
 namespace sluice::pmd {
 namespace {
@@ -49,6 +50,9 @@ bool append(AfXdpRx& rx, const uint8_t* bytes, uint32_t length) {
 /// One descriptor. The frame if this was its end, else nullptr.
 rte_mbuf* take(AfXdpRx& rx, const xdp_desc& descriptor) {
     const bool is_last = !(descriptor.options & kMore);
+    if (rx.is_veth && is_last && !rx.head) {
+        finish_sums(rx.socket->at(descriptor.addr), descriptor.len);
+    }
     if (!rx.is_skipping && !append(rx, rx.socket->at(descriptor.addr), descriptor.len)) {
         drop_partial(rx);
         QueueCounters::bump(rx.counters.dropped, 1);
