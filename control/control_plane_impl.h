@@ -20,6 +20,7 @@
 #include "control/chassis/registrar.h"
 #include "control/control_plane.h"
 #include "control/ovsdb/client.h"
+#include "control/physical/neighbor_use.h"
 #include "control/physical/netlink.h"
 #include "control/physical/underlay.h"
 #include "control/publish.h"
@@ -50,6 +51,8 @@ struct ControlPlane::Impl {
     void connect();
     void publish();
     void shape();
+    void place();
+    void steer();
     void watch();
     void announce();
     void restore_zones();
@@ -70,6 +73,9 @@ struct ControlPlane::Impl {
     void log_errors();
     void recycle_flow_ids();
     vswitch::InterfaceState interface_state(const vswitch::WantedPort& port);
+    vswitch::InterfaceState member_state(const vswitch::WantedPort& port,
+                                         const std::optional<BondReport>& bond,
+                                         const std::string& name, int64_t ofport);
     std::optional<bool> installed_state(const vswitch::WantedPort& port) const;
     std::vector<PortBindingStatus> port_status() const;
     std::vector<MirrorStatus> mirror_status() const;
@@ -86,9 +92,11 @@ struct ControlPlane::Impl {
     vswitch::Settings settings;
     std::unique_ptr<vswitch::Database> ovs;
     vswitch::Plugger plugger;
+    std::map<std::string, std::string> pin_errors;   ///< by port: why its queues are not pinned
     std::map<std::string, std::string> iface_owner;  ///< iface-id -> interface that came first
     physical::UnderlayModel underlay;
     std::unique_ptr<physical::KernelWatch> kernel;
+    physical::NeighborUse neighbor_use;
 
     sb::Mirror mirror;
     bool mirror_known = false;

@@ -11,6 +11,8 @@
 #include "control/control_plane_impl.h"
 #include "control/physical/qos_queues.h"
 #include "control/service_tables.h"
+#include "control/steering.h"
+#include "control/vswitch/local_mirrors.h"
 #include "lib/base/log.h"
 
 namespace sluice {
@@ -40,6 +42,7 @@ void ControlPlane::Impl::run() {
         announce();
     }
     unplug();
+    place();
     if (ports.end_holds()) {
         hooks.ports_changed({});
     }
@@ -160,6 +163,7 @@ void ControlPlane::Impl::refresh_underlay() {
         const Mac mac = port.mac.is_zero() ? ports.mac(id) : port.mac;
         devices.push_back(
             {port.spec.name, port.bridge, port.kernel_name, id, mac.to_u64(), ports.mtu(id)});
+        devices.back().kernel_is_host = port.is_shared;
     }
     for (const vswitch::WantedPort& port : plugger.wanted()) {
         const auto first =
@@ -226,6 +230,11 @@ chassis::Attachments ControlPlane::Impl::attachments() {
         if (it->second.size() > 1 && told_problems.insert(text).second) {
             LOG_WARN("{}", text);
         }
+    }
+    if (ovs && contents()) {
+        here.mirrors = vswitch::local_mirrors(
+            *contents(), settings, plugger.wanted(),
+            [this](const std::string& name) { return plugger.id(name); });
     }
     return here;
 }
@@ -341,6 +350,7 @@ void ControlPlane::Impl::publish() {
         LOG_DBG("published {} in {:.1f} ms", current->sequence, last_build_ms);
     }
     shape();
+    steer();
     recycle_flow_ids();
     drain_released();
     auto wanted = underlay.wanted(EventLoop::now_ms());
@@ -371,6 +381,20 @@ void ControlPlane::Impl::shape() {
     if (!closures.empty()) {
         hooks.ports_changed(std::move(closures));
     }
+}
+
+/// Devices that the kernel shares: what of theirs is ours, and who resolves next hops.
+void ControlPlane::Impl::steer() {
+    for (const vswitch::WantedPort& port : plugger.wanted()) {
+        const PortId id = plugger.id(port.spec.name);
+        if (!port.is_shared || id == kNoPort || !hooks.steer) {
+            continue;
+        }
+        const PortEntry* entry =
+            current && id < current->entries.size() ? current->entries[id] : nullptr;
+        hooks.steer(id, steering_of(entry, settings.encap.ips));
+    }
+    neighbor_use.use(underlay.kernel_hops(), EventLoop::now_ms());
 }
 
 void ControlPlane::Impl::watch() {

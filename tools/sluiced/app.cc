@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include "lib/base/log.h"
+#include "lib/program/steering.h"
+#include "control/capture/commands.h"
 #include "tools/daemon/paths.h"
 #include "tools/host/eal.h"
 #include "tools/sluiced/version.h"
@@ -60,6 +62,7 @@ App::App(EventLoop& loop, const Options& options)
 App::~App() {
     loop_.cancel_timer(reclaim_timer_);
     server_.reset();
+    captures_.reset();
     if (slow_path_) {
         slow_path_->stop();
     }
@@ -80,7 +83,7 @@ Result<void> App::start() {
     config.cache_entries = options_.cache_entries;
     config.connections = options_.conntrack_connections;
     config.fragments_kb = options_.conntrack_fragments_kb;
-    config.idle_sleep_us = options_.idle_sleep_us;
+    config.idle.nap_us = options_.idle_sleep_us;
     Result<std::unique_ptr<Host>> host = Host::create(config);
     if (!host) {
         return host.error();
@@ -141,6 +144,11 @@ Result<void> App::make_control() {
         std::pair<uint64_t, uint64_t> sum;
         host_->flow_total(flow, &sum.first, &sum.second);
         return sum;
+    };
+    hooks.steer = [this](PortId port, const Steering& steering) {
+        if (Result<void> done = host_->ports().steer(port, steering); !done) {
+            LOG_WARN_RL("port {}: {}", port, done.error().message);
+        }
     };
     hooks.watch = [this](std::shared_ptr<const watch::Config> config) {
         if (watch_) {
@@ -242,7 +250,10 @@ Result<void> App::make_server() {
     };
     rpc::add_builtin_commands(*server_, std::move(hooks));
     rpc::add_report_commands(*server_, report_sources(*this));
+    rpc::add_bond_commands(*server_, [this] { return bonds(*this); });
     rpc::add_conntrack_commands(*server_, conntrack_sources(*this));
+    captures_ = std::make_unique<capture::Captures>(loop_, capture_hooks(*this));
+    capture::add_commands(*server_, *captures_);
     add_commands(*server_, *this);
     return {};
 }
