@@ -21,6 +21,7 @@ namespace {
 
 constexpr size_t kSendAt = 1u << 16;
 constexpr int kIdleMs = 2;
+constexpr unsigned kMostAtOnce = 4096;  ///< records, before the reader is looked at again
 constexpr int64_t kLastWordsMs = 2000;  ///< for a reader that does not read, at the end
 
 uint64_t realtime_ns() {
@@ -69,24 +70,23 @@ void Session::run() {
         const bool last = finishing_.load(std::memory_order_acquire);
         names_ = hooks_.names();
         const bool found = drain();
-        if (last) {
+        if (last && !found) {
             write_statistics();
             send();
             break;
         }
         send();
-        if (!found) {
-            wait_or_notice_end();
+        if (!last) {
+            look_for_end(found ? 0 : kIdleMs);
         }
     }
     shutdown(config_.fd, SHUT_RDWR);
     hooks_.has_ended();
 }
 
-/// All that is in the rings. False when that was nothing.
+/// What is in the rings, up to a point. False when that was nothing.
 bool Session::drain() {
-    bool found = false;
-    for (;;) {
+    for (unsigned n = 0; n < kMostAtOnce; ++n) {
         CaptureLane* oldest = nullptr;
         const CaptureRecord* first = nullptr;
         for (const auto& lane : config_.tap->lanes) {
@@ -97,15 +97,15 @@ bool Session::drain() {
             }
         }
         if (!first || abort_.load(std::memory_order_relaxed)) {
-            return found;
+            return n != 0;
         }
-        found = true;
         write_record(*first);
         oldest->ring.pop(*first);
         if (out_.size() >= kSendAt) {
             send();
         }
     }
+    return true;
 }
 
 void Session::write_record(const CaptureRecord& record) {
@@ -170,14 +170,14 @@ void Session::ask_for_end() {
     }
 }
 
-/// Nothing to do for a moment; the reader may have gone meanwhile.
-void Session::wait_or_notice_end() {
+/// Waits so long at most; the reader may have gone.
+void Session::look_for_end(int wait_ms) {
     if (asked_) {
-        usleep(kIdleMs * 1000);
+        usleep(static_cast<useconds_t>(wait_ms) * 1000);
         return;
     }
     pollfd watched{config_.fd, POLLIN, 0};
-    if (poll(&watched, 1, kIdleMs) <= 0) {
+    if (poll(&watched, 1, wait_ms) <= 0) {
         return;
     }
     char ignored[64];

@@ -81,7 +81,7 @@ private:
     Interface& interface_of(PortId port);
     void write_statistics();
     void ask_for_end();
-    void wait_or_notice_end();
+    void look_for_end(int wait_ms);
     void send();
     uint64_t lost() const;
     uint64_t time_of(uint64_t tsc);

@@ -47,10 +47,23 @@ struct StatusReport {
     uint64_t tunnels = 0;
     uint64_t tunnels_ready = 0;
     uint64_t drops = 0;
+    uint64_t tsc_hz = 0;  ///< of busy_cycles
     std::vector<Worker> workers;
 };
 
 struct PortReport {
+    /// A receive queue: who polls it, and what it has cost so far.
+    struct Queue {
+        int64_t worker = 0;
+        int64_t core = -1;    ///< -1: the worker is not pinned
+        bool pinned = false;  ///< placed by configuration
+        uint64_t packets = 0;
+        uint64_t cycles = 0;  ///< from receiving its packets to sending them
+    };
+    struct Count {
+        std::string name;
+        uint64_t value = 0;
+    };
     struct Row {
         std::string name;
         int64_t id = -1;  ///< PortId; -1: could not be opened, see error
@@ -64,6 +77,10 @@ struct PortReport {
         uint64_t rx_packets = 0, rx_bytes = 0, rx_dropped = 0, rx_errors = 0;
         uint64_t tx_packets = 0, tx_bytes = 0, tx_dropped = 0, tx_errors = 0;
         std::string error;
+        std::vector<Queue> queues;
+        int64_t numa_node = -1;             ///< of the device; -1: unknown, or no matter
+        std::vector<std::string> offloads;  ///< what the port does by itself
+        std::vector<Count> counts;          ///< offloads used, fallbacks and what the driver counts
     };
     std::vector<Row> rows;
 };

@@ -75,6 +75,48 @@ std::string to_text(const StatusReport& r, const TextStyle& style) {
     return table.empty() ? out : out + "\n" + table.text();
 }
 
+namespace {
+
+/// Who polls which queue, and what a packet of it costs.
+std::string queues_text(const PortReport& r, const TextStyle& style) {
+    TextTable table({{"port"},
+                     {"queue", kR},
+                     {"worker", kR},
+                     {"core", kR},
+                     {"placed"},
+                     {"packets", kR},
+                     {"cycles/packet", kR}},
+                    style.colour);
+    for (const PortReport::Row& p : r.rows) {
+        for (size_t i = 0; i < p.queues.size(); ++i) {
+            const PortReport::Queue& q = p.queues[i];
+            table.row({p.name, number(static_cast<int64_t>(i)), number(q.worker),
+                       q.core < 0 ? "" : number(q.core), q.pinned ? "pinned" : "", count(q.packets),
+                       q.packets ? count(q.cycles / q.packets) : ""});
+        }
+    }
+    return table.empty() ? std::string() : "\n" + table.text();
+}
+
+/// What ports do by themselves, and what they or sluice did instead.
+std::string offloads_text(const PortReport& r, const TextStyle& style) {
+    TextTable table({{"port"}, {"offloads"}, {"counted"}}, style.colour);
+    for (const PortReport::Row& p : r.rows) {
+        std::string counts;
+        for (const PortReport::Count& c : p.counts) {
+            if (c.value || style.all) {
+                counts += (counts.empty() ? "" : ", ") + c.name + " " + count(c.value);
+            }
+        }
+        if (!p.offloads.empty() || !counts.empty()) {
+            table.row({p.name, fmt::format("{}", fmt::join(p.offloads, " ")), counts});
+        }
+    }
+    return table.empty() ? std::string() : "\n" + table.text();
+}
+
+}  // namespace
+
 std::string to_text(const PortReport& r, const TextStyle& style) {
     TextTable table({{"port"},
                      {"id", kR},
@@ -105,7 +147,8 @@ std::string to_text(const PortReport& r, const TextStyle& style) {
             errors += paint(p.name + ": " + p.error, Colour::kBad, style.colour) + "\n";
         }
     }
-    return table.empty() ? "no ports\n" : table.text() + errors;
+    return table.empty() ? "no ports\n"
+                         : table.text() + errors + queues_text(r, style) + offloads_text(r, style);
 }
 
 std::string to_text(const TunnelReport& r, const TextStyle& style) {

@@ -8,10 +8,13 @@
 #include <functional>
 #include <map>
 
+#include "control/rpc/bond_commands.h"
 #include "control/rpc/conntrack_report.h"
 #include "control/rpc/reports.h"
 #include "lib/json/writer.h"
+#include "tools/sluicectl/capture.h"
 #include "tools/sluicectl/client.h"
+#include "tools/sluicectl/doctor.h"
 #include "tools/sluicectl/options.h"
 
 namespace sluice {
@@ -55,6 +58,7 @@ const std::map<std::string, ReportCommand>& reports() {
         {"counters", report<rpc::CounterReport>("sluice/counters")},
         {"conntrack", report<rpc::ConntrackReport>("sluice/conntrack", ~0u)},
         {"conntrack-stats", report<rpc::ConntrackStatsReport>("sluice/conntrack-stats")},
+        {"bonds", report<rpc::BondsReport>("sluice/bonds")},
         {"zones", report<rpc::ZoneReport>("sluice/ct-zones")},
     };
     return table;
@@ -151,6 +155,12 @@ int main(int argc, char** argv) {
     }
     if (options->version) {
         return sluice::print("sluicectl (sluice) " SLUICE_VERSION);
+    }
+    if (options->command == "capture") {
+        return sluice::run_capture(*options);
+    }
+    if (options->command == "doctor") {
+        return sluice::run_doctor(*options);
     }
     return sluice::run(*options);
 }

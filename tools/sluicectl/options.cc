@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/sluicectl/options.h"
 
+#include <algorithm>
 #include <boost/program_options.hpp>
+#include <set>
 #include <sstream>
 
 #include "tools/daemon/paths.h"
@@ -20,6 +22,7 @@ constexpr char kUsage[] =
     "  status                chassis, databases, pipeline, workers\n"
     "  ports                 physical ports: driver, logical port, link, counters\n"
     "  tunnels               tunnels to other chassis and whether they are ready\n"
+    "  bonds                 bonds: members, who carries traffic, what LACP agreed on\n"
     "  mirrors               Mirrors that ports here name, and whether their sinks can be reached\n"
     "  datapaths [DATAPATH]  logical switches and routers here; of one, its ports\n"
     "  flows [DATAPATH]      logical flows with what they matched\n"
@@ -32,6 +35,9 @@ constexpr char kUsage[] =
     "  conntrack-flush FILTER...|--all\n"
     "                        forgets connections\n"
     "  zones                 conntrack zones of ports and datapaths\n"
+    "  capture [OPTION]... [FILTER]\n"
+    "                        packets with what sluice knows of them; sluicectl capture --help\n"
+    "  doctor [OPTION]...    what holds this node up, and what to do; sluicectl doctor --help\n"
     "  version               of the daemon\n"
     "  exit                  ends the daemon; its Chassis row goes with it\n"
     "  commands              all commands the daemon knows\n"
@@ -47,6 +53,7 @@ constexpr char kExamples[] =
     "  sluicectl flows sw0                 which logical flows of sw0 see traffic?\n"
     "  sluicectl -j flows sw0 | jq '.flows[] | select(.packets == 0) | .uuid'\n"
     "  sluicectl vlog/set slowpath:file:dbg\n"
+    "  sluicectl capture -Q drop           which packets are dropped, and by what?\n"
     "  sluicectl exit --restart            end it, but keep the chassis registered\n"
     "  sluicectl -t /run/hv1/sluiced.123.ctl status\n"
     "\n"
@@ -71,8 +78,26 @@ po::options_description describe(CtlOptions* o) {
     return options;
 }
 
+/// Where in argv a command with options of its own stands; argc when there is none.
+int own_command(int argc, char** argv) {
+    static const std::set<std::string> with_value = {"-t",      "--target",  "--run-dir",
+                                                     "--color", "--timeout", "-T"};
+    for (int i = 1; i < argc; ++i) {
+        const std::string word = argv[i];
+        if (with_value.count(word)) {
+            ++i;
+        } else if (word.empty() || word[0] != '-') {
+            return word == "capture" || word == "doctor" ? i : argc;
+        }
+    }
+    return argc;
+}
+
 Result<CtlOptions> parse(int argc, char** argv) {
     CtlOptions o;
+    const int own = own_command(argc, argv);
+    const std::vector<std::string> rest(argv + std::min(own + 1, argc), argv + argc);
+    argc = std::min(own + 1, argc);
     std::vector<std::string> words;
     po::options_description all = describe(&o);
     all.add_options()("word", po::value(&words), "");
@@ -101,6 +126,7 @@ Result<CtlOptions> parse(int argc, char** argv) {
     }
     o.command = words.front();
     o.args.assign(words.begin() + 1, words.end());
+    o.args.insert(o.args.end(), rest.begin(), rest.end());
     if (o.restart && o.command != "exit") {
         return Error{"--restart goes with exit only"};
     }

@@ -20,7 +20,7 @@ struct CtlOptions {
     bool help = false;
     bool version = false;
     std::string command;
-    std::vector<std::string> args;
+    std::vector<std::string> args;  ///< of capture and doctor: options too, not yet read
 };
 
 Result<CtlOptions> parse_ctl_options(int argc, char** argv);

@@ -233,3 +233,20 @@ TEST_CASE("what cannot be captured is refused with its reason", "[captures]") {
     refused({"colour"}, "expected NAME=VALUE");
     CHECK(rig.captures->list().empty());
 }
+
+TEST_CASE("a capture ends in the midst of traffic", "[captures]") {
+    Rig rig;
+    REQUIRE(rig.start().ok());
+    shutdown(rig.peer, SHUT_WR);
+    while (!rig.captures->list().empty()) {
+        for (unsigned i = 0; i < 1000; ++i) {
+            rig.put(4, 1);  // as many as the ring takes, until nobody asks any more
+        }
+        rig.loop.run_once(0);
+        rig.rcu.reclaim();
+        char chunk[1 << 16];
+        while (recv(rig.peer, chunk, sizeof chunk, MSG_DONTWAIT) > 0) {
+        }
+    }
+    CHECK(!rig.published.get());
+}
