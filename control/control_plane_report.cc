@@ -4,10 +4,17 @@
 #include <net/if.h>
 
 #include <algorithm>
+#include <set>
 
 #include "control/control_plane_impl.h"
+#include "lib/program/bond_report.h"
 
 namespace sluice {
+namespace {
+
+constexpr int64_t kFirstMemberOfport = 50000;  // above those of ports and of passive interfaces
+
+}  // namespace
 
 std::optional<bool> ControlPlane::Impl::installed_state(const vswitch::WantedPort& port) const {
     const auto* bridge = contents()->bridge(port.bridge);
@@ -51,6 +58,10 @@ vswitch::InterfaceState ControlPlane::Impl::interface_state(const vswitch::Wante
         if (const Result<PortInfo> info = ports.info(id); info && state.error.empty()) {
             state.error = info->trouble;
         }
+        if (const auto it = pin_errors.find(port.spec.name);
+            it != pin_errors.end() && state.error.empty()) {
+            state.error = it->second;
+        }
         state.link_up = ports.link_up(id);
         state.mac = ports.mac(id);
         state.mtu = ports.mtu(id);
@@ -67,14 +78,54 @@ vswitch::InterfaceState ControlPlane::Impl::interface_state(const vswitch::Wante
     return state;
 }
 
+vswitch::InterfaceState ControlPlane::Impl::member_state(const vswitch::WantedPort& port,
+                                                         const std::optional<BondReport>& bond,
+                                                         const std::string& name, int64_t ofport) {
+    vswitch::InterfaceState state;
+    state.error = plugger.error(port.spec.name);
+    for (const BondMemberReport& member :
+         bond ? bond->members : std::vector<BondMemberReport>()) {
+        if (member.name != name) {
+            continue;
+        }
+        state.ofport = ofport;
+        state.link_up = member.link_up;
+        state.mac = member.mac;
+        state.mtu = member.mtu;
+        state.ifindex = if_nametoindex(name.c_str());
+        state.stats = member.stats;
+        if (member.lacp) {
+            state.lacp_current = member.lacp->receive == "current";
+        }
+        if (!port.iface_id.empty()) {
+            state.installed = installed_state(port);
+        }
+        return state;
+    }
+    if (!state.error.empty()) {
+        state.ofport = -1;
+    }
+    return state;
+}
+
 void ControlPlane::Impl::report_interfaces() {
     if (!ovs || !ovs->is_known()) {
         return;
     }
     std::map<Uuid, vswitch::InterfaceState> states;
+    std::map<Uuid, std::string> bonds;
+    int64_t next_ofport = kFirstMemberOfport;
     for (const vswitch::WantedPort& port : plugger.wanted()) {
         if (!port.interface.is_zero()) {
             states[port.interface] = interface_state(port);
+        } else if (!port.bond.is_zero()) {
+            const PortId id = plugger.id(port.spec.name);
+            const std::optional<BondReport> bond = ports.bond(id);
+            const bool has_active = bond && !bond->active_mac.is_zero();
+            bonds[port.bond] = has_active ? to_string(bond->active_mac) : std::string();
+            for (const auto& [row, name] : port.members) {
+                states[row] = member_state(port, bond, name, next_ofport++);
+            }
         }
     }
     const auto wanted =
@@ -82,7 +133,7 @@ void ControlPlane::Impl::report_interfaces() {
     for (const auto& [uuid, ofport] : wanted.passive) {
         states[uuid].ofport = ofport;
     }
-    ovs->report(states, !plugger.has_replacements());
+    ovs->report(states, bonds, !plugger.has_replacements());
 }
 
 std::vector<PortBindingStatus> ControlPlane::Impl::port_status() const {
@@ -133,6 +184,22 @@ std::vector<MirrorStatus> ControlPlane::Impl::mirror_status() const {
         }
     }
     std::vector<MirrorStatus> list;
+    for (const auto& local : builder.mirrors().local()) {
+        MirrorStatus& status = by_name[local.name];
+        const auto sink = builder.mirrors().sink_of(local.row);
+        status.name = local.name;
+        status.type = "ovs";
+        status.filter = local.all            ? "all"
+                        : local.from.empty() ? "to-lport"
+                        : local.to.empty()   ? "from-lport"
+                                             : "both";
+        status.sink = local.output_name;
+        status.port = local.output;
+        status.state = sink && sink->is_ready ? "ready" : "waiting";
+        std::set<std::string> selected = local.from;
+        selected.insert(local.to.begin(), local.to.end());
+        status.logical_ports.assign(selected.begin(), selected.end());
+    }
     for (auto& [name, status] : by_name) {
         std::sort(status.logical_ports.begin(), status.logical_ports.end());
         list.push_back(std::move(status));

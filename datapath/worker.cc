@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "datapath/capture.h"
 #include "datapath/super_frame.h"
 #include "datapath/trace.h"
 #include "datapath/worker_ctx.h"
@@ -38,6 +39,7 @@ void follow_lengths(WorkerCtx& ctx) {
 
 /// Looks at what is published now. False while there is nothing to forward by.
 bool begin_turn(WorkerCtx& ctx) {
+    ctx.capture = nullptr;
     ctx.pipeline = ctx.config.pipeline->get();
     ctx.ports = ctx.config.ports->get();
     if (!ctx.config.manual_clock) {
@@ -49,6 +51,9 @@ bool begin_turn(WorkerCtx& ctx) {
     }
     if (SLUICE_UNLIKELY(!ctx.pipeline || !ctx.ports)) {
         return false;
+    }
+    if (ctx.config.capture) {
+        ctx.capture = ctx.config.capture->get();
     }
     if (SLUICE_UNLIKELY(ctx.pipeline->sequence != ctx.seen_sequence)) {
         ctx.seen_sequence = ctx.pipeline->sequence;
@@ -66,8 +71,24 @@ void receive(WorkerCtx& ctx, rte_mbuf** pkts, unsigned n, PortId port) {
     }
     ctx.counters->add(Counter::k_rx_packets, n);
     ctx.counters->add(Counter::k_rx_bytes, bytes);
+    if (SLUICE_UNLIKELY(ctx.capture != nullptr)) {
+        capture_burst(ctx, pkts, n, port, kCaptureRx);
+    }
     physical_to_logical(ctx, pkts, n, port);
     forward_items(ctx);
+}
+
+/// Adds what a burst cost to its queue; returns the time now.
+uint64_t note_load(const RxQueue& queue, unsigned n, uint64_t since) {
+    const uint64_t now = rte_rdtsc();
+    if (RxLoad* const load = queue.load) {
+        const auto add = [](std::atomic<uint64_t>& to, uint64_t by) {
+            to.store(to.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+        };
+        add(load->cycles, now - since);
+        add(load->packets, n);
+    }
+    return now;
 }
 
 unsigned take_injected(WorkerCtx& ctx) {
@@ -119,6 +140,9 @@ void sweep_counters(WorkerCtx& ctx) {
 
 void WorkerCtx::drop_packet(rte_mbuf* m, Drop reason, uint32_t datapath, uint32_t inport) {
     drop(reason, kNoFlow, datapath, inport);
+    if (SLUICE_UNLIKELY(capture != nullptr)) {
+        capture_drop(*this, m, reason, kNoFlow, datapath, inport);
+    }
     rte_pktmbuf_free(m);
     if (SLUICE_UNLIKELY(trace != nullptr)) {
         TraceRecord record{.kind = TraceRecord::Kind::kDrop};
@@ -216,12 +240,14 @@ unsigned Worker::run_once() {
     unsigned seen = 0;
     if (begin_turn(ctx)) {
         seen += take_injected(ctx);
+        uint64_t at = rte_rdtsc();
         for (const RxQueue& queue : ctx.ports->rx_queues(ctx.config.id)) {
             rte_mbuf* pkts[limits::kBurst];
             const unsigned n = queue.rx(pkts, limits::kBurst);
             if (n) {
                 receive(ctx, pkts, n, queue.port);
                 seen += n;
+                at = note_load(queue, n, at);
             }
         }
         flush_transmit(ctx);
@@ -230,6 +256,7 @@ unsigned Worker::run_once() {
     sweep_counters(ctx);
     ctx.pipeline = nullptr;
     ctx.ports = nullptr;
+    ctx.capture = nullptr;
     ctx.config.rcu->quiescent(ctx.config.reader_id);
     return seen;
 }
@@ -248,6 +275,7 @@ void Worker::process_burst(rte_mbuf** pkts, unsigned n, PortId port) {
     sweep_counters(ctx);
     ctx.pipeline = nullptr;
     ctx.ports = nullptr;
+    ctx.capture = nullptr;
     ctx.config.rcu->quiescent(ctx.config.reader_id);
 }
 

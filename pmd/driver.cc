@@ -7,7 +7,13 @@
 #include <charconv>
 #include <cstring>
 
+#include "lib/program/bond_report.h"
+
 namespace sluice::pmd {
+
+std::optional<BondReport> Device::bond() const {
+    return std::nullopt;
+}
 
 Result<unsigned> number_arg(const PortSpec& spec, const std::string& key, unsigned fallback,
                             unsigned least, unsigned most) {
@@ -54,7 +60,9 @@ Result<std::optional<Mac>> mac_arg(const PortSpec& spec, const std::string& key)
 
 Result<void> check_args(const PortSpec& spec, std::span<const std::string_view> known) {
     for (const auto& [key, value] : spec.args) {
-        const auto is_key = [&k = key](std::string_view word) { return word == k; };
+        const auto is_key = [&k = key](std::string_view word) {
+            return word.ends_with('*') ? k.starts_with(word.substr(0, word.size() - 1)) : word == k;
+        };
         if (!std::ranges::any_of(known, is_key) && !std::ranges::any_of(kCommonArgs, is_key)) {
             return Error{fmt::format("port {}: driver {} has no argument '{}'; it takes {}, {}",
                                      spec.name, spec.driver, key, fmt::join(known, ", "),

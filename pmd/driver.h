@@ -23,6 +23,7 @@
 #include "lib/base/result.h"
 #include "lib/net/addr.h"
 #include "lib/program/ports.h"
+#include "lib/program/steering.h"
 
 namespace sluice::pmd {
 
@@ -53,6 +54,12 @@ public:
     virtual PortStats stats() const = 0;
     /// Why nothing is taken from the peer any more; empty: all is well.
     virtual std::string trouble() const { return {}; }
+    /// Of the memory that the device is near to; -1: unknown, or no matter.
+    virtual int numa_node() const { return -1; }
+    virtual std::optional<BondReport> bond() const;
+    virtual std::vector<NamedCount> named_counts() const { return {}; }
+    /// What a device that the kernel goes on using is to hand to us. Others hand over all there is.
+    virtual Result<void> steer(const Steering&) { return {}; }
 };
 
 template <typename D>
@@ -67,6 +74,11 @@ concept Driver = requires(const OpenContext& context) {
 /// a logical one.
 inline constexpr std::string_view kCommonArgs[] = {"mtu", "iface-id"};
 
+/// Opens the device that context.spec names, with whatever driver (pmd/ports.cc knows them all).
+Result<std::unique_ptr<Device>> open_device(const OpenContext& context);
+/// Packet buffers that it can hold, 0 for a driver that there is not.
+unsigned mbufs_held(const PortSpec& spec);
+
 /// The number in args[key], fallback if absent, an Error outside [least, most].
 Result<unsigned> number_arg(const PortSpec& spec, const std::string& key, unsigned fallback,
                             unsigned least, unsigned most);
@@ -74,7 +86,7 @@ Result<unsigned> number_arg(const PortSpec& spec, const std::string& key, unsign
 Result<bool> flag_arg(const PortSpec& spec, const std::string& key, bool fallback);
 /// The MAC in args[key], or nothing if absent.
 Result<std::optional<Mac>> mac_arg(const PortSpec& spec, const std::string& key);
-/// An Error unless every key is one of `known` or kCommonArgs.
+/// An Error unless every key is one of `known` or kCommonArgs; "x.*" is every key that begins "x.".
 Result<void> check_args(const PortSpec& spec, std::span<const std::string_view> known);
 
 /// Text of errno, for errors.

@@ -132,6 +132,14 @@ Result<void> EthdevPort::configure(const OpenContext& context, const EthdevReque
     if (frame > context.pool_data_room) {
         conf.rxmode.offloads |= info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
     }
+    if (request.has_lsc) {
+        if (!(*info.dev_flags & RTE_ETH_DEV_INTR_LSC)) {
+            return Error{fmt::format(
+                "port {}: this device cannot interrupt when its link changes (dpdk-lsc-interrupt)",
+                spec.name)};
+        }
+        conf.intr_conf.lsc = 1;
+    }
     caps_ = caps_of(conf.txmode.offloads, conf.rxmode.offloads);
     code = rte_eth_dev_configure(ethdev_, request.n_rxq, n_txq, &conf);
     if (code != 0) {
@@ -149,6 +157,9 @@ Result<void> EthdevPort::configure(const OpenContext& context, const EthdevReque
             return dpdk_error(spec, "setting the MAC address", code);
         }
     }
+    if (Result<void> done = set_flow_control(spec, request); !done) {
+        return done.error();
+    }
     code = rte_eth_dev_start(ethdev_);
     if (code != 0) {
         return dpdk_error(spec, "starting the device", code);
@@ -165,10 +176,26 @@ Result<void> EthdevPort::configure(const OpenContext& context, const EthdevReque
     return {};
 }
 
+Result<void> EthdevPort::set_flow_control(const PortSpec& spec,
+                                          const EthdevRequest& request) const {
+    if (!request.rx_pauses && !request.tx_pauses && !request.pause_autoneg) {
+        return {};
+    }
+    rte_eth_fc_conf conf{};
+    int code = rte_eth_dev_flow_ctrl_get(ethdev_, &conf);
+    conf.mode = request.rx_pauses && request.tx_pauses ? RTE_ETH_FC_FULL
+                : request.rx_pauses                    ? RTE_ETH_FC_RX_PAUSE
+                : request.tx_pauses                    ? RTE_ETH_FC_TX_PAUSE
+                                                       : RTE_ETH_FC_NONE;
+    conf.autoneg = request.pause_autoneg;
+    code = code ? code : rte_eth_dev_flow_ctrl_set(ethdev_, &conf);
+    return code ? Result<void>(dpdk_error(spec, "setting flow control", code)) : Result<void>();
+}
+
 Result<void> EthdevPort::set_up_queues(const OpenContext& context, const EthdevRequest& request,
                                        uint16_t n_txq) {
     uint16_t n_rx_desc = request.n_desc;
-    uint16_t n_tx_desc = request.n_desc;
+    uint16_t n_tx_desc = request.n_tx_desc;
     int code = rte_eth_dev_adjust_nb_rx_tx_desc(ethdev_, &n_rx_desc, &n_tx_desc);
     if (code != 0) {
         return dpdk_error(context.spec, "sizing the rings", code);
@@ -240,6 +267,10 @@ Result<void> EthdevPort::set_mtu(uint16_t mtu) {
     }
     mtu_ = mtu;  // ENOTSUP: a virtual device with no limit of its own
     return {};
+}
+
+int EthdevPort::numa_node() const {
+    return rte_eth_dev_socket_id(ethdev_);
 }
 
 bool EthdevPort::link_up() const {

@@ -35,7 +35,12 @@ struct EthdevRequest {
     std::string devargs;  ///< "net_null7,size=64" or "0000:01:00.0"
     uint16_t n_rxq = 1;
     uint16_t n_desc = 512;
+    uint16_t n_tx_desc = 512;
     std::optional<Mac> mac;
+    bool has_lsc = false;      ///< changes of the link by interrupt, not by asking
+    bool rx_pauses = false;    ///< sends pause frames when its rings fill
+    bool tx_pauses = false;    ///< obeys those of the peer
+    bool pause_autoneg = false;
 };
 
 class EthdevPort final : public Device {
@@ -52,11 +57,13 @@ public:
     Result<void> set_mtu(uint16_t mtu) override;
     bool link_up() const override;
     PortStats stats() const override;
+    int numa_node() const override;
 
 private:
     EthdevPort() = default;
     Result<void> plug(const OpenContext& context, const std::string& devargs);
     Result<void> configure(const OpenContext& context, const EthdevRequest& request);
+    Result<void> set_flow_control(const PortSpec& spec, const EthdevRequest& request) const;
     Result<void> set_up_queues(const OpenContext& context, const EthdevRequest& request,
                                uint16_t n_txq);
 

@@ -9,6 +9,8 @@
 #include "lib/base/check.h"
 #include "lib/base/log.h"
 #include "pmd/af_packet.h"
+#include "pmd/bond.h"
+#include "pmd/af_xdp.h"
 #include "pmd/dummy.h"
 #include "pmd/tap.h"
 #include "pmd/vdevs.h"
@@ -32,7 +34,7 @@ constexpr DriverEntry entry() {
 }
 
 constexpr DriverEntry kDrivers[] = {
-    entry<AfPacketPort>(), entry<DummyPort>(),  entry<MemifDriver>(),
+    entry<BondPort>(),     entry<AfPacketPort>(), entry<AfXdpPort>(), entry<DummyPort>(),  entry<MemifDriver>(),
     entry<NullDriver>(),   entry<PcapDriver>(), entry<PciDriver>(),
     entry<TapPort>(),      entry<VdevDriver>(), entry<VhostPort>(),
 };
@@ -53,12 +55,31 @@ Error no_port(PortId id) {
 
 }  // namespace
 
+Result<std::unique_ptr<Device>> open_device(const OpenContext& context) {
+    const Result<const DriverEntry*> driver = find_driver(context.spec);
+    if (!driver) {
+        return driver.error();
+    }
+    if (Result<void> known = check_args(context.spec, (*driver)->args); !known) {
+        return known.error();
+    }
+    return (*driver)->open(context);
+}
+
+unsigned mbufs_held(const PortSpec& spec) {
+    const Result<const DriverEntry*> driver = find_driver(spec);
+    return driver ? (*driver)->mbufs_held(spec) : 0;
+}
+
 Ports::Ports(PortsSettings settings)
     : settings_(std::move(settings)),
       pools_(settings_.pool),
       slots_(kMaxPorts),
-      n_polled_(settings_.n_workers) {
+      spots_(settings_.n_workers) {
     SLUICE_CHECK(settings_.n_workers > 0);
+    for (size_t w = 0; w < std::min(settings_.cores.size(), spots_.size()); ++w) {
+        spots_[w] = {static_cast<int>(settings_.cores[w]), node_of_core(settings_.cores[w])};
+    }
 }
 
 Ports::~Ports() {
@@ -88,14 +109,6 @@ PortId Ports::free_id() const {
     return kNoPort;
 }
 
-void Ports::assign_workers(Slot& slot) {
-    for (size_t q = 0; q < slot.device->rx_queues().size(); ++q) {
-        const auto least = std::ranges::min_element(n_polled_);
-        ++*least;
-        slot.rx_worker.push_back(static_cast<uint16_t>(least - n_polled_.begin()));
-    }
-}
-
 Result<PortId> Ports::add(const PortSpec& spec) {
     if (spec.name.empty()) {
         return Error{"a port needs a name"};
@@ -107,10 +120,6 @@ Result<PortId> Ports::add(const PortSpec& spec) {
     const Result<const DriverEntry*> driver = find_driver(spec);
     if (!driver) {
         return driver.error();
-    }
-    const Result<void> known = check_args(spec, (*driver)->args);
-    if (!known) {
-        return known.error();
     }
     const Result<unsigned> mtu = number_arg(spec, "mtu", 0, 68, 65535);
     if (!mtu) {
@@ -131,7 +140,7 @@ Result<PortId> Ports::add(const PortSpec& spec) {
                               pools_.data_room(),
                               static_cast<uint16_t>(*mtu),
                               settings_.super_frames};
-    Result<std::unique_ptr<Device>> device = (*driver)->open(context);
+    Result<std::unique_ptr<Device>> device = open_device(context);
     if (!device) {
         pools_.give_back(*booking);
         return device.error();
@@ -150,9 +159,7 @@ Result<Retire> Ports::remove(PortId id) {
         return no_port(id);
     }
     slots_[id].is_retiring = true;
-    for (const uint16_t worker : slots_[id].rx_worker) {
-        --n_polled_[worker];
-    }
+    needs_placing_ = true;
     return Retire([this, id] { retire(id); });
 }
 
@@ -194,6 +201,10 @@ std::unique_ptr<const PortTable> Ports::snapshot() const {
         if (!s.is_held) {
             e.rx.assign(s.device->rx_queues().begin(), s.device->rx_queues().end());
             e.rx_worker = s.rx_worker;
+            for (size_t q = 0; q < e.rx.size(); ++q) {
+                e.rx[q].load = s.loads[q].get();
+                e.rx_worker[q] = s.is_moving[q] ? kNoWorker : e.rx_worker[q];
+            }
         }
         e.tx.assign(s.device->tx_queues().begin(), s.device->tx_queues().end());
         for (unsigned w = 0; s.shaper && w < e.tx.size(); ++w) {
@@ -237,7 +248,10 @@ Result<PortInfo> Ports::info(PortId id) const {
                     .link_up = s->device->link_up(),
                     .is_gone = s->device->is_gone(),
                     .trouble = s->device->trouble(),
-                    .rx_worker = s->rx_worker};
+                    .rx_worker = s->rx_worker,
+                    .rx = places(*s),
+                    .numa_node = s->device->numa_node(),
+                    .counts = s->device->named_counts()};
 }
 
 Result<PortStats> Ports::stats(PortId id) const {
@@ -280,6 +294,10 @@ Result<Retire> Ports::set_queues(PortId id, std::vector<PortQueue> queues) {
                                             std::move(queues));
     }
     return Retire([before] {});
+}
+
+Result<void> Ports::steer(PortId id, const Steering& steering) {
+    return slot(id) ? slots_[id].device->steer(steering) : Result<void>(no_port(id));
 }
 
 bool Ports::link_up(PortId id) const {

@@ -40,10 +40,26 @@ Result<std::unique_ptr<Device>> open_raw(const OpenContext& context, std::string
     }
     const Result<unsigned> queues = number_arg(spec, "queues", 1, 1, kMostQueues);
     const Result<unsigned> desc = number_arg(spec, "rx_desc", kDefaultDesc, 32, kMostDesc);
+    const Result<unsigned> tx_desc = number_arg(spec, "tx_desc", kDefaultDesc, 32, kMostDesc);
     const Result<std::optional<Mac>> mac = mac_arg(spec, "mac");
-    if (!queues || !desc || !mac) {
-        return !queues ? queues.error() : !desc ? desc.error() : mac.error();
+    if (!queues || !desc || !tx_desc || !mac) {
+        return !queues    ? queues.error()
+               : !desc    ? desc.error()
+               : !tx_desc ? tx_desc.error()
+                          : mac.error();
     }
+    const std::pair<const char*, bool*> flags[] = {{"lsc_interrupt", &request.has_lsc},
+                                                   {"rx_flow_ctrl", &request.rx_pauses},
+                                                   {"tx_flow_ctrl", &request.tx_pauses},
+                                                   {"flow_ctrl_autoneg", &request.pause_autoneg}};
+    for (const auto& [key, value] : flags) {
+        const Result<bool> flag = flag_arg(spec, key, false);
+        if (!flag) {
+            return flag.error();
+        }
+        *value = *flag;
+    }
+    request.n_tx_desc = static_cast<uint16_t>(*tx_desc);
     request.n_rxq = static_cast<uint16_t>(*queues);
     request.n_desc = static_cast<uint16_t>(*desc);
     request.mac = *mac;

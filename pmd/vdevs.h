@@ -4,7 +4,8 @@
 //   null    size= copy= no-rx=                      frames from nowhere, to nowhere
 //   pcap    rx_pcap= tx_pcap= infinite_rx= ...      frames from and to capture files
 //   memif   role= id= socket= secret= ...           shared memory with VPP or another DPDK process
-//   pci     devargs=0000:01:00.0,... queues=        a NIC bound to vfio-pci or mlx5
+//   pci     devargs=0000:01:00.0,... queues=        a NIC bound to vfio-pci or mlx5; rx_desc= tx_desc=
+//           lsc_interrupt= rx_flow_ctrl= tx_flow_ctrl= flow_ctrl_autoneg= as Open vSwitch's options
 //   vdev    devargs=net_null0,...  queues=          any other virtual device, as in
 //                                                   ovs-vsctl options:dpdk-devargs=
 // Threads: control thread.
@@ -39,16 +40,20 @@ struct MemifDriver {
     static Result<std::unique_ptr<Device>> open(const OpenContext& context);
 };
 
+inline constexpr std::string_view kRawEthdevArgs[] = {
+    "devargs",       "queues",       "rx_desc",      "tx_desc",          "mac",
+    "lsc_interrupt", "rx_flow_ctrl", "tx_flow_ctrl", "flow_ctrl_autoneg"};
+
 struct PciDriver {
     static constexpr std::string_view kName = "pci";
-    static constexpr std::string_view kArgs[] = {"devargs", "queues", "rx_desc", "mac"};
+    static constexpr auto& kArgs = kRawEthdevArgs;
     static unsigned mbufs_held(const PortSpec& spec);
     static Result<std::unique_ptr<Device>> open(const OpenContext& context);
 };
 
 struct VdevDriver {
     static constexpr std::string_view kName = "vdev";
-    static constexpr std::string_view kArgs[] = {"devargs", "queues", "rx_desc", "mac"};
+    static constexpr auto& kArgs = kRawEthdevArgs;
     static unsigned mbufs_held(const PortSpec& spec);
     static Result<std::unique_ptr<Device>> open(const OpenContext& context);
 };

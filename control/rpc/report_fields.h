@@ -5,6 +5,7 @@
 
 #include <type_traits>
 
+#include "control/rpc/bond_commands.h"
 #include "control/rpc/conntrack_report.h"
 #include "control/rpc/reports.h"
 
@@ -45,7 +46,23 @@ void fields(V&& v, ReportOf<StatusReport> auto& r) {
     v("tunnels", r.tunnels);
     v("tunnels_ready", r.tunnels_ready);
     v("drops", r.drops);
+    v("tsc_hz", r.tsc_hz);
     v("workers", r.workers);
+}
+
+template <typename V>
+void fields(V&& v, ReportOf<PortReport::Queue> auto& r) {
+    v("worker", r.worker);
+    v("core", r.core);
+    v("pinned", r.pinned);
+    v("packets", r.packets);
+    v("cycles", r.cycles);
+}
+
+template <typename V>
+void fields(V&& v, ReportOf<PortReport::Count> auto& r) {
+    v("name", r.name);
+    v("value", r.value);
 }
 
 template <typename V>
@@ -68,6 +85,10 @@ void fields(V&& v, ReportOf<PortReport::Row> auto& r) {
     v("tx_dropped", r.tx_dropped);
     v("tx_errors", r.tx_errors);
     v("error", r.error);
+    v("queues", r.queues);
+    v("numa_node", r.numa_node);
+    v("offloads", r.offloads);
+    v("counts", r.counts);
 }
 
 template <typename V>
@@ -252,6 +273,45 @@ void fields(V&& v, ReportOf<ZoneReport::Row> auto& r) {
     v("zone", r.zone);
     v("connections", r.connections);
     v("limit", r.limit);
+}
+
+template <typename V>
+void fields(V&& v, ReportOf<BondsReport::Member> auto& r) {
+    v("name", r.name);
+    v("driver", r.driver);
+    v("mac", r.mac);
+    v("link_up", r.link_up);
+    v("enabled", r.enabled);
+    v("active", r.active);
+    v("buckets", r.buckets);
+    v("link_resets", r.link_resets);
+    v("rx_packets", r.rx_packets);
+    v("tx_packets", r.tx_packets);
+    v("lacp_receive", r.lacp_receive);
+    v("lacp_mux", r.lacp_mux);
+    v("lacp_state", r.lacp_state);
+    v("lacp_partner", r.lacp_partner);
+    v("lacp_partner_state", r.lacp_partner_state);
+    v("lacp_rx", r.lacp_rx);
+    v("lacp_tx", r.lacp_tx);
+}
+
+template <typename V>
+void fields(V&& v, ReportOf<BondsReport::Row> auto& r) {
+    v("name", r.name);
+    v("mode", r.mode);
+    v("lacp", r.lacp);
+    v("lacp_status", r.lacp_status);
+    v("fallback", r.fallback);
+    v("active_mac", r.active_mac);
+    v("rx_refused", r.rx_refused);
+    v("failovers", r.failovers);
+    v("members", r.members);
+}
+
+template <typename V>
+void fields(V&& v, ReportOf<BondsReport> auto& r) {
+    v("bonds", r.rows);
 }
 
 template <typename V>

@@ -142,6 +142,7 @@ SLUICE_REPORT_JSON(CounterReport)
 SLUICE_REPORT_JSON(ConntrackReport)
 SLUICE_REPORT_JSON(ConntrackStatsReport)
 SLUICE_REPORT_JSON(ZoneReport)
+SLUICE_REPORT_JSON(BondsReport)
 #undef SLUICE_REPORT_JSON
 
 }  // namespace sluice::rpc

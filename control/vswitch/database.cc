@@ -32,6 +32,43 @@ Interface decode_interface(const ovsdb::Row& row) {
     out.external_ids = string_map(row[kInterfaceExternalIds]);
     out.mac = parse_mac(row[kInterfaceMac].string());
     out.mtu_request = static_cast<uint16_t>(row[kInterfaceMtuRequest].integer());
+    out.other_config = string_map(row[kInterfaceOtherConfig]);
+    return out;
+}
+
+BridgePort decode_port(const ovsdb::Row& row) {
+    BridgePort out;
+    out.uuid = row.uuid;
+    out.name = row[kPortName].string();
+    out.bond_mode = row[kPortBondMode].string();
+    out.lacp = row[kPortLacp].string();
+    out.updelay_ms = row[kPortUpdelay].integer();
+    out.downdelay_ms = row[kPortDowndelay].integer();
+    out.other_config = string_map(row[kPortOtherConfig]);
+    return out;
+}
+
+Mirror decode_mirror(const ovsdb::Replica& replica, const ovsdb::Row& row) {
+    const auto names = [&replica](const Datum& ports) {
+        std::vector<std::string> list;
+        for (size_t i = 0; i < ports.size(); ++i) {
+            if (const ovsdb::RowPtr port = replica.find(kPort, ports.key(i).uuid())) {
+                list.push_back((*port)[kPortName].string());
+            }
+        }
+        return list;
+    };
+    Mirror out;
+    out.uuid = row.uuid;
+    out.name = row[kMirrorName].string();
+    out.select_all = row[kMirrorSelectAll].boolean();
+    out.sources = names(row[kMirrorSelectSrcPort]);
+    out.destinations = names(row[kMirrorSelectDstPort]);
+    out.has_vlans = !row[kMirrorSelectVlan].empty();
+    const std::vector<std::string> output = names(row[kMirrorOutputPort]);
+    out.output_port = output.empty() ? std::string() : output.front();
+    out.has_output_vlan = !row[kMirrorOutputVlan].empty();
+    out.snaplen = row[kMirrorSnaplen].integer();
     return out;
 }
 
@@ -42,16 +79,31 @@ Bridge decode_bridge(const ovsdb::Replica& replica, const ovsdb::Row& row) {
     out.datapath_type = row[kBridgeDatapathType].string();
     out.other_config = string_map(row[kBridgeOtherConfig]);
     out.external_ids = string_map(row[kBridgeExternalIds]);
+    const Datum& mirrors = row[kBridgeMirrors];
+    for (size_t i = 0; i < mirrors.size(); ++i) {
+        if (const ovsdb::RowPtr mirror = replica.find(kMirror, mirrors.key(i).uuid())) {
+            out.mirrors.push_back(decode_mirror(replica, *mirror));
+        }
+    }
     const Datum& ports = row[kBridgePorts];
     for (size_t i = 0; i < ports.size(); ++i) {
-        const ovsdb::RowPtr port = replica.find(kPort, ports.key(i).uuid());
-        for (size_t k = 0; port && k < (*port)[kPortInterfaces].size(); ++k) {
-            const auto uuid = (*port)[kPortInterfaces].key(k).uuid();
-            if (const ovsdb::RowPtr interface = replica.find(kInterface, uuid)) {
+        const ovsdb::RowPtr row_of_port = replica.find(kPort, ports.key(i).uuid());
+        if (!row_of_port) {
+            continue;
+        }
+        BridgePort& port = out.ports.emplace_back(decode_port(*row_of_port));
+        const Datum& interfaces = (*row_of_port)[kPortInterfaces];
+        for (size_t k = 0; k < interfaces.size(); ++k) {
+            if (const ovsdb::RowPtr interface =
+                    replica.find(kInterface, interfaces.key(k).uuid())) {
                 out.interfaces.push_back(decode_interface(*interface));
+                out.interfaces.back().port = port.name;
+                ++port.n_interfaces;
             }
         }
     }
+    std::sort(out.ports.begin(), out.ports.end(),
+              [](const BridgePort& a, const BridgePort& b) { return a.name < b.name; });
     std::sort(out.interfaces.begin(), out.interfaces.end(),
               [](const Interface& a, const Interface& b) { return a.name < b.name; });
     return out;
@@ -146,6 +198,7 @@ Result<void> Database::start() {
 void Database::take(const ovsdb::Update& update) {
     if (update.sync) {
         written_.clear();
+        written_bonds_.clear();
     }
     is_known_ = true;
     decode_contents();
@@ -200,6 +253,7 @@ void Database::add_differences(const Uuid& row, const InterfaceState& state,
     put(&InterfaceState::ofport, "ofport", [](int64_t v) { return Datum(v); });
     put(&InterfaceState::mac, "mac_in_use", [](const Mac& v) { return Datum(to_string(v)); });
     put(&InterfaceState::mtu, "mtu", [](uint16_t v) { return Datum(int64_t{v}); });
+    put(&InterfaceState::lacp_current, "lacp_current", [](bool v) { return Datum(v); });
     put(&InterfaceState::ifindex, "ifindex", [](int64_t v) { return Datum(v); });
     if (state.link_up && said.link_up != state.link_up) {
         columns.emplace_back("link_state", Datum(*state.link_up ? "up" : "down"));
@@ -225,6 +279,18 @@ void Database::add_differences(const Uuid& row, const InterfaceState& state,
     pending_[row] = said;
 }
 
+void Database::add_bonds(const std::map<Uuid, std::string>& bonds, ovsdb::Transaction* txn) {
+    for (const auto& [row, active] : bonds) {
+        const auto said = written_bonds_.find(row);
+        if (client_->replica().find(kPort, row) &&
+            (said == written_bonds_.end() || said->second != active)) {
+            txn->update("Port", row,
+                        {{"bond_active_slave", active.empty() ? Datum() : Datum(active)}});
+        }
+    }
+    pending_bonds_ = bonds;
+}
+
 void Database::add_capabilities(ovsdb::Transaction* txn) const {
     if (contents_.iface_types != kIfaceTypes) {
         ovsdb::NamedColumns columns{{"iface_types", ovsdb::string_set(kIfaceTypes)}};
@@ -235,7 +301,8 @@ void Database::add_capabilities(ovsdb::Transaction* txn) const {
     }
 }
 
-void Database::report(const std::map<Uuid, InterfaceState>& interfaces, bool acknowledge) {
+void Database::report(const std::map<Uuid, InterfaceState>& interfaces,
+                      const std::map<Uuid, std::string>& bonds, bool acknowledge) {
     if (!is_known_ || !client_->synced() || contents_.root.is_zero()) {
         return;
     }
@@ -251,6 +318,7 @@ void Database::report(const std::map<Uuid, InterfaceState>& interfaces, bool ack
             add_differences(row, state, &txn);
         }
     }
+    add_bonds(bonds, &txn);
     add_capabilities(&txn);
     if (acknowledge && contents_.cur_cfg != contents_.next_cfg) {
         txn.update("Open_vSwitch", contents_.root, {{"cur_cfg", Datum(contents_.next_cfg)}});
@@ -330,10 +398,14 @@ void Database::send(const ovsdb::Transaction& txn) {
             for (auto& [row, state] : pending_) {
                 written_[row] = std::move(state);
             }
+            if (!pending_bonds_.empty()) {
+                written_bonds_ = std::move(pending_bonds_);
+            }
         } else if (result.outcome == ovsdb::TxnResult::Outcome::kFailed) {
             LOG_WARN_RL("the local database refuses a report: {}", result.error);
         }
         pending_.clear();
+        pending_bonds_.clear();
         const bool again = !result.committed() || is_stale_;
         is_stale_ = false;
         if (again && client_->synced() && result.outcome != ovsdb::TxnResult::Outcome::kFailed) {

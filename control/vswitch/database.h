@@ -32,6 +32,35 @@ struct Interface {
     StringMap external_ids;
     std::optional<Mac> mac;
     uint16_t mtu_request = 0;  ///< 0: none
+    StringMap other_config;
+    std::string port;  ///< its Port row
+};
+
+/// A Port row: of several interfaces, or with LACP, it is a bond.
+struct BridgePort {
+    Uuid uuid;
+    std::string name;
+    size_t n_interfaces = 0;
+    std::string bond_mode;  ///< "": none said
+    std::string lacp;       ///< same
+    int64_t updelay_ms = 0;
+    int64_t downdelay_ms = 0;
+    StringMap other_config;
+
+    bool is_bond() const { return n_interfaces > 1 || lacp == "active" || lacp == "passive"; }
+};
+
+/// A Mirror row; ports by name.
+struct Mirror {
+    Uuid uuid;
+    std::string name;
+    bool select_all = false;
+    std::vector<std::string> sources;       ///< select_src_port
+    std::vector<std::string> destinations;  ///< select_dst_port
+    bool has_vlans = false;                 ///< select_vlan
+    std::string output_port;
+    bool has_output_vlan = false;
+    int64_t snaplen = 0;  ///< 0: whole packets
 };
 
 struct Bridge {
@@ -41,6 +70,8 @@ struct Bridge {
     StringMap other_config;
     StringMap external_ids;
     std::vector<Interface> interfaces;  ///< by name
+    std::vector<BridgePort> ports;      ///< by name
+    std::vector<Mirror> mirrors;
 };
 
 /// Flow_Sample_Collector_Set with its IPFIX row.
@@ -78,6 +109,7 @@ struct InterfaceState {
     std::optional<int64_t> ifindex;
     std::optional<PortStats> stats;
     std::optional<bool> installed;  ///< write ovn-installed; nullopt leaves it alone
+    std::optional<bool> lacp_current;  ///< a LACP partner answers; nullopt: no LACP
 };
 
 class Database {
@@ -92,9 +124,11 @@ public:
     const Contents& contents() const { return contents_; }
     const ovsdb::Client& client() const { return *client_; }
 
-    /// Writes what differs, and cur_cfg = next_cfg when `acknowledge`. One transaction at a time:
-    /// while one is under way nothing is sent, and on_change comes when it is done.
-    void report(const std::map<Uuid, InterfaceState>& interfaces, bool acknowledge);
+    /// Writes what differs, and cur_cfg = next_cfg when `acknowledge`. `bonds`: by Port row, the MAC
+    /// of the active member ("": none). One transaction at a time: while one is under way nothing is
+    /// sent, and on_change comes when it is done.
+    void report(const std::map<Uuid, InterfaceState>& interfaces,
+                const std::map<Uuid, std::string>& bonds, bool acknowledge);
     /// Adds the bridge as ovn-controller does, unless it is there or asked for already.
     void create_bridge(const std::string& name, const std::string& datapath_type);
     /// Makes the bridge's external_ids "ct-zone-..." what `zones` has.
@@ -104,6 +138,7 @@ private:
     void take(const ovsdb::Update& update);
     void decode_contents();
     void add_differences(const Uuid& row, const InterfaceState& state, ovsdb::Transaction* txn);
+    void add_bonds(const std::map<Uuid, std::string>& bonds, ovsdb::Transaction* txn);
     void add_capabilities(ovsdb::Transaction* txn) const;
     void send(const ovsdb::Transaction& txn);
 
@@ -116,6 +151,8 @@ private:
     std::string creating_;
     std::unordered_map<Uuid, InterfaceState> written_;
     std::unordered_map<Uuid, InterfaceState> pending_;  ///< in the transaction under way
+    std::map<Uuid, std::string> written_bonds_;
+    std::map<Uuid, std::string> pending_bonds_;
 };
 
 }  // namespace sluice::vswitch

@@ -8,7 +8,7 @@
 
 namespace sluice::vswitch {
 
-enum Table : uint32_t { kRoot, kBridge, kPort, kInterface, kSsl, kCollectorSet, kIpfix };
+enum Table : uint32_t { kRoot, kBridge, kPort, kInterface, kSsl, kCollectorSet, kIpfix, kMirror };
 enum RootColumn : size_t {
     kRootBridges,
     kRootExternalIds,
@@ -24,8 +24,17 @@ enum BridgeColumn : size_t {
     kBridgeDatapathType,
     kBridgeOtherConfig,
     kBridgeExternalIds,
+    kBridgeMirrors,
 };
-enum PortColumn : size_t { kPortName, kPortInterfaces };
+enum PortColumn : size_t {
+    kPortName,
+    kPortInterfaces,
+    kPortBondMode,
+    kPortLacp,
+    kPortUpdelay,
+    kPortDowndelay,
+    kPortOtherConfig,
+};
 enum InterfaceColumn : size_t {
     kInterfaceName,
     kInterfaceType,
@@ -33,6 +42,17 @@ enum InterfaceColumn : size_t {
     kInterfaceExternalIds,
     kInterfaceMac,
     kInterfaceMtuRequest,
+    kInterfaceOtherConfig,
+};
+enum MirrorColumn : size_t {
+    kMirrorName,
+    kMirrorSelectAll,
+    kMirrorSelectSrcPort,
+    kMirrorSelectDstPort,
+    kMirrorSelectVlan,
+    kMirrorOutputPort,
+    kMirrorOutputVlan,
+    kMirrorSnaplen,
 };
 enum SslColumn : size_t { kSslPrivateKey, kSslCertificate, kSslCaCert };
 enum CollectorSetColumn : size_t { kCollectorSetId, kCollectorSetBridge, kCollectorSetIpfix };
@@ -48,12 +68,21 @@ inline std::vector<ovsdb::TableSpec> table_specs() {
         {"Open_vSwitch",
          {"bridges", "external_ids", "other_config", "next_cfg", "cur_cfg", "iface_types", "ssl"},
          {}},
-        {"Bridge", {"name", "ports", "datapath_type", "other_config", "external_ids"}, {}},
-        {"Port", {"name", "interfaces"}, {}},
-        {"Interface", {"name", "type", "options", "external_ids", "mac", "mtu_request"}, {}},
+        {"Bridge", {"name", "ports", "datapath_type", "other_config", "external_ids", "mirrors"}, {}},
+        {"Port",
+         {"name", "interfaces", "bond_mode", "lacp", "bond_updelay", "bond_downdelay",
+          "other_config"},
+         {}},
+        {"Interface",
+         {"name", "type", "options", "external_ids", "mac", "mtu_request", "other_config"},
+         {}},
         {"SSL", {"private_key", "certificate", "ca_cert"}, {}},
         {"Flow_Sample_Collector_Set", {"id", "bridge", "ipfix"}, {}},
         {"IPFIX", {"targets", "cache_active_timeout", "cache_max_flows", "other_config"}, {}},
+        {"Mirror",
+         {"name", "select_all", "select_src_port", "select_dst_port", "select_vlan", "output_port",
+          "output_vlan", "snaplen"},
+         {}},
     };
 }
 

@@ -8,7 +8,9 @@
 #include <memory>
 #include <vector>
 
+#include "control/capture/captures.h"
 #include "control/control_plane.h"
+#include "control/rpc/bond_commands.h"
 #include "control/rpc/builtin.h"
 #include "control/rpc/conntrack_report.h"
 #include "control/rpc/reports.h"
@@ -63,6 +65,7 @@ private:
     std::unique_ptr<announce::Announce> announce_;
     std::unique_ptr<watch::Watch> watch_;
     std::unique_ptr<rpc::Server> server_;
+    std::unique_ptr<capture::Captures> captures_;
     EventLoop::TimerId reclaim_timer_ = 0;
 };
 
@@ -73,5 +76,7 @@ void add_commands(rpc::Server& server, App& app);
 /// Where the reports of control/rpc/reports.h come from.
 rpc::ReportSources report_sources(App& app);
 rpc::ConntrackSources conntrack_sources(App& app);
+std::vector<rpc::NamedBond> bonds(App& app);
+capture::Hooks capture_hooks(App& app);
 
 }  // namespace sluice

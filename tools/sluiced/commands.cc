@@ -85,6 +85,14 @@ void add_dummy_commands(rpc::Server& server, App& app) {
 
 void add_commands(rpc::Server& server, App& app) {
     add_dummy_commands(server, app);
+    server.add("dpif-netdev/pmd-rxq-rebalance", "[dp]", 0, 1, [&app](const rpc::Args&) {
+        app.host().ports().place_again();
+        if (Retire moves = app.host().ports().move_queues()) {
+            app.host().publish_ports({std::move(moves)});
+            app.host().publish_ports();
+        }
+        return Result<std::string>(std::string("pmd rxq rebalance requested."));
+    });
     server.add("ovs/route/add", "IP/LEN bridge|port [gateway]", 2, 3,
                [&app](const rpc::Args& args) {
                    return text_of(app.control().add_route(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fills the reports of control/rpc/reports.h from the host and the control plane.
 #include <fmt/format.h>
+#include <rte_cycles.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -57,6 +58,7 @@ StatusReport status(App& app) {
         }
     }
     r.drops = total_drops(app.host());
+    r.tsc_hz = rte_get_tsc_hz();
     for (unsigned i = 0; i < app.host().n_workers(); ++i) {
         const WorkerCounters& c = app.host().counters(i);
         StatusReport::Worker w;
@@ -72,6 +74,51 @@ StatusReport status(App& app) {
     return r;
 }
 
+int64_t core_of(const App& app, unsigned worker) {
+    const std::vector<unsigned>& cores = app.options().cores;
+    return worker < cores.size() ? static_cast<int64_t>(cores[worker]) : -1;
+}
+
+std::vector<std::string> offloads_of(uint32_t caps) {
+    static constexpr std::pair<uint32_t, const char*> kNames[] = {
+        {kPortTxIp4Cksum, "tx-ip-checksum"},
+        {kPortTxUdpCksum, "tx-udp-checksum"},
+        {kPortTxTcpCksum, "tx-tcp-checksum"},
+        {kPortTxOuterCksum, "tx-outer-checksum"},
+        {kPortTxTso, "tx-tso"},
+        {kPortTxTunnelTso, "tx-tunnel-tso"},
+        {kPortTxMultiSeg, "tx-segments"},
+        {kPortRxCksum, "rx-checksum"},
+        {kPortRxMultiSeg, "rx-segments"}};
+    std::vector<std::string> list;
+    for (const auto& [bit, name] : kNames) {
+        if (caps & bit) {
+            list.emplace_back(name);
+        }
+    }
+    return list;
+}
+
+void describe_device(const App& app, const PortInfo& info, PortReport::Row* row) {
+    row->driver = info.spec.driver;
+    row->mac = to_string(info.mac);
+    row->mtu = info.mtu;
+    row->link_up = info.link_up;
+    row->rx_workers.assign(info.rx_worker.begin(), info.rx_worker.end());
+    row->numa_node = info.numa_node;
+    row->offloads = offloads_of(info.caps);
+    for (const QueuePlace& place : info.rx) {
+        row->queues.push_back({place.worker, core_of(app, place.worker), place.is_pinned,
+                               place.packets, place.cycles});
+    }
+    for (const NamedCount& count : info.counts) {
+        row->counts.push_back({count.name, count.value});
+    }
+    if (row->error.empty()) {
+        row->error = info.trouble;
+    }
+}
+
 PortReport ports(App& app) {
     PortReport r;
     for (const PortBindingStatus& binding : app.control().port_status()) {
@@ -83,11 +130,7 @@ PortReport ports(App& app) {
         row.error = binding.error;
         const Result<PortInfo> info = app.host().ports().info(binding.id);
         if (info) {
-            row.driver = info->spec.driver;
-            row.mac = to_string(info->mac);
-            row.mtu = info->mtu;
-            row.link_up = info->link_up;
-            row.rx_workers.assign(info->rx_worker.begin(), info->rx_worker.end());
+            describe_device(app, *info, &row);
         }
         if (const Result<PortStats> stats = app.host().ports().stats(binding.id)) {
             row.rx_packets = stats->rx_packets;
@@ -98,6 +141,9 @@ PortReport ports(App& app) {
             row.tx_bytes = stats->tx_bytes;
             row.tx_dropped = stats->tx_dropped;
             row.tx_errors = stats->tx_errors;
+            for (size_t i = 0; i < stats->work.size(); ++i) {
+                row.counts.push_back({port_work_name(static_cast<PortWork>(i)), stats->work[i]});
+            }
         }
         r.rows.push_back(std::move(row));
     }
@@ -376,6 +422,16 @@ rpc::ReportSources report_sources(App& app) {
     s.cache = [&app] { return cache(app); };
     s.counters = [&app] { return counters(app); };
     return s;
+}
+
+std::vector<rpc::NamedBond> bonds(App& app) {
+    std::vector<rpc::NamedBond> list;
+    for (const PortId id : app.host().ports().list()) {
+        if (std::optional<BondReport> bond = app.host().ports().bond(id)) {
+            list.emplace_back(port_name(app, id), std::move(*bond));
+        }
+    }
+    return list;
 }
 
 rpc::ConntrackSources conntrack_sources(App& app) {

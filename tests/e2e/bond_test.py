@@ -1,0 +1,153 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Bonds: LACP against Open vSwitch's implementation under Geneve traffic, members that fail and return,
+active-backup, and what the local database says about all of it."""
+import sys
+import time
+
+from bond_lab import Flows, NetLab, bonded_pair
+from checks import run
+from network1 import VMS, configure
+
+LACP = ('bond_mode=balance-tcp', 'lacp=active', 'other_config:lacp-time=fast')
+
+
+def grown(before, after, what):
+    return {name: after[name][what] - before[name][what] for name in after}
+
+
+def is_negotiated(host):
+    report = host.report()
+    return report['lacp_status'] == 'negotiated' and all(m['enabled'] for m in report['members'])
+
+
+def lacp(checks, lab, hosts, vms):
+    ours, theirs = hosts
+    for host in hosts:
+        host.bond(*LACP)
+    checks.within('LACP is negotiated, both members carry traffic', lambda: is_negotiated(ours), 40)
+    text = theirs.control('lacp/show', 'bond0')
+    checks.check('the partner agrees', 'negotiated' in text.split('\n')[1]
+                 and text.count('current attached') == 2, text)
+    member = ours.members()['u0']
+    checks.equal('our state, in words', member['lacp_state'],
+                 'activity timeout aggregation synchronized collecting distributing')
+    checks.equal("and the partner's", member['lacp_partner_state'],
+                 'activity timeout aggregation synchronized collecting distributing')
+    shown = ours.control('lacp/show')
+    checks.check('lacp/show has both sides', 'actor state: activity' in shown
+                 and 'partner sys_id' in shown and 'status: active negotiated' in shown, shown)
+    checks.equal('the database has it as well',
+                 [ours.interface('u0', 'lacp_current'), ours.interface('u0', 'link_state')],
+                 ['true', 'up'])
+    active = ours.vsctl('get', 'Port', 'bond0', 'bond_active_slave').strip().strip('"')
+    checks.check('and who is active', active in [m['mac'] for m in ours.members().values()], active)
+    checks.within('the VMs find each other', lambda: vms[0].ping(vms[1], 1)[1] == 1, 30)
+
+    for source, target, way, what in ((vms[0], vms[1], 'sent', 'tx_packets'),
+                                      (vms[1], vms[0], 'received', 'rx_packets')):
+        before = ours.members()
+        stream = Flows(source, target)
+        time.sleep(2)
+        sent, lost = stream.finish()
+        checks.equal('nothing is lost, %s' % way, lost, 0)
+        spread = grown(before, ours.members(), what)
+        checks.check('both members have their share of what is ' + way,
+                     min(spread.values()) > sent / 10, '%s of %d' % (spread, sent))
+
+
+def failures(checks, lab, hosts, vms):
+    """Whatever happens to a member, the other one goes on; what is lost is bounded by how long a
+    failure takes to be seen: the next look at the link, three LACPDUs that do not come."""
+    ours, theirs = hosts
+    for number, (source, target) in enumerate((vms, vms[::-1])):
+        stream = Flows(source, target)
+        started = time.time()
+        theirs.ns.run('ip', 'link', 'set', 'u0', 'down')
+        checks.within('the link of a member goes: it is out',
+                      lambda: not ours.members()['u0']['enabled'])
+        time.sleep(1)
+        resumed = ours.members()
+        time.sleep(1)
+        checks.check('the other one has it all',
+                     grown(resumed, ours.members(), 'tx_packets')['u1'] > 0)
+        theirs.ns.run('ip', 'link', 'set', 'u0', 'up')
+        checks.within('it comes back', lambda: is_negotiated(ours), 40)
+        time.sleep(0.5)
+        sent, lost = stream.finish()
+        rate = sent / (time.time() - started)
+        checks.check('and little was lost', lost < 1.5 * rate, '%d of %d' % (lost, sent))
+
+    stream = Flows(vms[0], vms[1])
+    started = time.time()
+    row = theirs.interface('u0', '_uuid')
+    theirs.vsctl('remove', 'Port', 'bond0', 'interfaces', row)
+    checks.within('LACPDUs stop while the link is up: it is out',
+                  lambda: not ours.members()['u0']['enabled'] and ours.members()['u0']['link_up'])
+    checks.check('and says why', ours.members()['u0']['lacp_receive'] in ('expired', 'defaulted'))
+    sent, lost = stream.finish()
+    rate = sent / (time.time() - started)
+    checks.check('no more is lost than half of three seconds', lost < 3 * rate,
+                 '%d of %d' % (lost, sent))
+    theirs.bond(*LACP)
+    checks.within('with LACPDUs it comes back', lambda: is_negotiated(ours), 40)
+    checks.within('and traffic with it', lambda: vms[0].ping(vms[1], 1)[1] == 1, 30)
+
+
+def active_backup(checks, lab, hosts, vms):
+    ours, theirs = hosts
+    for host in hosts:
+        host.bond('bond_mode=active-backup')
+    checks.within('active-backup: a member is active', lambda: any(
+        m['active'] and m['enabled'] for m in ours.members().values()), 20)
+    checks.within('the VMs find each other', lambda: vms[0].ping(vms[1], 1)[1] == 1, 30)
+
+    def active():
+        return [n for n, m in ours.members().items() if m['active']][0]
+    first = active()
+    other = {'u0': 'u1', 'u1': 'u0'}[first]
+    stream = Flows(vms[0], vms[1])
+    started = time.time()
+    theirs.ns.run('ip', 'link', 'set', first, 'down')
+    checks.within('its link goes: the other one is active', lambda: active() == other)
+    time.sleep(2)
+    theirs.ns.run('ip', 'link', 'set', first, 'up')
+    sent, lost = stream.finish()
+    rate = sent / (time.time() - started)
+    checks.check('little was lost', lost < 1.5 * rate, '%d of %d' % (lost, sent))
+    checks.within('it is there again, as the backup', lambda: ours.members()[first]['enabled']
+                  and active() == other)
+    shown = ours.control('bond/show', 'bond0')
+    checks.check('bond/show says so', 'bond_mode: active-backup' in shown
+                 and 'member %s: enabled\n  active member' % other in shown, shown)
+
+
+def refusals(checks, ours):
+    ours.vsctl('--no-wait', 'set', 'Port', 'bond0', 'bond_mode=balance-slb', 'lacp=off')
+    checks.within('balance-slb by a change of the row',
+                  lambda: [b['mode'] for b in [ours.report()]] == ['balance-slb'])
+    ours.vsctl('--no-wait', 'set', 'Interface', 'u1', 'type=patch')
+    checks.within('what cannot be a member is said', lambda: 'only devices can be in a bond' in
+                  ours.interface('u1', 'error'))
+    ours.vsctl('--no-wait', 'set', 'Interface', 'u1', 'type=""')
+    checks.within('and mended', lambda: ours.interface('u1', 'error') == '[]')
+
+
+def test(checks):
+    with NetLab() as lab:
+        configure(lab)
+        hosts = bonded_pair(lab)
+        for host in hosts:
+            host.bond(*LACP)
+        vms = [lab.vm(name, host, mac, ip + '/24')
+               for (name, _, _, mac, ip), host in zip(VMS, hosts)]
+        lab.wait_up([vm.name for vm in vms])
+        lab.sync()
+        lacp(checks, lab, hosts, vms)
+        failures(checks, lab, hosts, vms)
+        active_backup(checks, lab, hosts, vms)
+        refusals(checks, hosts[0])
+
+
+if __name__ == '__main__':
+    sys.exit(run(test))
