@@ -117,11 +117,14 @@ void walk_piece(WorkerCtx& ctx, const Item& item, const PacketFacts& facts, cons
 void hold_fragment(WorkerCtx& ctx, Item item) {
     const PacketKey first = meta_of(item.m).key;
     FragTable& table = ctx.config.conntrack->fragments(ctx.config.id);
-    switch (table.add(item.m, first, ctx.now_ms, &ctx.whole)) {
+    const FragTable::Verdict verdict = table.add(item.m, first, ctx.now_ms, &ctx.whole);
+    switch (verdict) {
     case FragTable::Verdict::kHeld: return;
     case FragTable::Verdict::kOverlap: ctx.drop_packet(item.m, Drop::k_fragment_overlap); return;
+    case FragTable::Verdict::kDuplicate:
     case FragTable::Verdict::kInvalid: {
-        const PacketFacts untrackable{};
+        PacketFacts untrackable{};
+        untrackable.is_duplicate = verdict == FragTable::Verdict::kDuplicate;
         walk_piece(ctx, item, untrackable, first, nullptr);
         return;
     }

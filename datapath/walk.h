@@ -217,7 +217,8 @@ private:
     uint32_t stack_[limits::kMaxStack];
     Prefix prefix_;
     bool have_facts_ = false;
-    unsigned replayed_ = 0;  ///< steps of env_.replay that are done
+    unsigned replayed_ = 0;    ///< steps of env_.replay that are done
+    int32_t asked_zone_ = -1;  ///< by a duplicate fragment
     PacketFacts facts_;
     PacketFacts made_[kMaxMade];
     alignas(CtTrail) unsigned char trails_[kMaxTrails * sizeof(CtTrail)];

@@ -351,6 +351,13 @@ bool Walker<kTrace>::track(const CtRequest& request) {
         out_.needs_whole = true;
         return false;
     }
+    if (SLUICE_UNLIKELY(env_.facts && env_.facts->is_duplicate)) {
+        if (asked_zone_ >= 0 && asked_zone_ != request.zone) {
+            drop(Drop::k_fragment_duplicate);
+            return false;
+        }
+        asked_zone_ = request.zone;
+    }
     CtTrail* trail = next_trail();
     if (!trail) {
         drop(Drop::k_walk_too_deep);

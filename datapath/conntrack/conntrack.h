@@ -74,6 +74,7 @@ static_assert(sizeof(CtTuple) == 44);
 struct PacketFacts {
     bool is_valid;       ///< a packet that can be tracked, checksums right: else ct_state is inv
     bool bad_checksum;   ///< that is why it is not valid
+    bool is_duplicate;   ///< a fragment that came twice while its packet was not whole
     bool has_inner;      ///< ICMP error with a usable quoted packet: `inner` is filled
     uint8_t tcp_wscale;  ///< 0xff: no option; SYN packets only
     uint8_t icmp_type;

@@ -220,7 +220,7 @@ FragTable::Verdict FragTable::place(Datagram* d, rte_mbuf* m, const Fragment& f,
         ++at;
     }
     if (at < d->count && d->pieces[at].start == f.start && d->pieces[at].size == f.end - f.start) {
-        return Verdict::kInvalid;  // the same again
+        return Verdict::kDuplicate;
     }
     const bool before = at > 0 && d->pieces[at - 1].start + d->pieces[at - 1].size > f.start;
     const bool after = at < d->count && d->pieces[at].start < f.end;

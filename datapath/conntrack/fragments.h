@@ -7,11 +7,13 @@
 // of the first, checksum over all. Ports are in the key of the first piece. None of them may use
 // the flow cache: their keys do not tell the connection. What Open vSwitch does is followed where
 // it can be seen: fragments are told apart by where they came in, addresses, identification and
-// protocol; those that are not the last and smaller than 1200 (IPv6: 1280) bytes, and duplicates,
-// are not trackable (kInvalid: they go on with ct_state inv); a packet has 15 s. It differs with
-// overlaps, which drop the whole packet (RFC 5722; there only the fragment that overlaps). Memory.
-// Slots for datagrams once, mbufs up to the bound, counted by their buffers. When a bound is
-// reached the oldest incomplete packet goes: a whole one takes milliseconds. At most 64 fragments.
+// protocol; those that are not the last and smaller than 1200 (IPv6: 1280) bytes are not trackable
+// (kInvalid: they go on with ct_state inv), and duplicates neither, until another zone is asked,
+// where they would wait for the others (kDuplicate: dropped there); a packet has 15 s. It differs
+// with overlaps, which drop the whole packet (RFC 5722; there only the fragment that overlaps).
+// Memory. Slots for datagrams once, mbufs up to the bound, counted by their buffers. When a bound
+// is reached the oldest incomplete packet goes: a whole one takes milliseconds. At most 64
+// fragments.
 //
 // Threads: the worker that owns it; counters may be read by any.
 #pragma once
@@ -39,10 +41,11 @@ public:
     static constexpr uint64_t kTimeoutMs = 15000;
 
     enum class Verdict : uint8_t {
-        kHeld,      ///< the table has it
-        kComplete,  ///< `done` has it and the others; they are the caller's
-        kInvalid,   ///< stays the caller's: not trackable, goes on as such
-        kOverlap,   ///< stays the caller's, to be dropped; the others of its packet are gone
+        kHeld,       ///< the table has it
+        kComplete,   ///< `done` has it and the others; they are the caller's
+        kInvalid,    ///< stays the caller's: not trackable, goes on as such
+        kDuplicate,  ///< the same, but only as far as one zone is asked
+        kOverlap,    ///< stays the caller's, to be dropped; the others of its packet are gone
     };
     struct Done {
         unsigned count = 0;

@@ -71,7 +71,7 @@ struct Lab {
         REQUIRE(parse_packet(m, &key));
         key.context = context;
         const Verdict v = table.add(m, key, now, &done);
-        if (v == Verdict::kInvalid || v == Verdict::kOverlap) {
+        if (v == Verdict::kInvalid || v == Verdict::kDuplicate || v == Verdict::kOverlap) {
             rte_pktmbuf_free(m);
         }
         return v;
@@ -146,7 +146,7 @@ TEST_CASE("overlaps drop the packet, duplicates only themselves", "[conntrack][f
         const Bytes l4 = whole_udp(5000, is_v6);
         Lab lab;
         CHECK(lab.add(cut(l4, 0, 1400, 5, is_v6, true)) == Verdict::kHeld);
-        CHECK(lab.add(cut(l4, 0, 1400, 5, is_v6, true)) == Verdict::kInvalid);
+        CHECK(lab.add(cut(l4, 0, 1400, 5, is_v6, true)) == Verdict::kDuplicate);
         CHECK(lab.stats().fragments == 1);
         CHECK(lab.add(cut(l4, 1392, 2800, 5, is_v6, true)) == Verdict::kOverlap);
         CHECK(lab.stats().fragments == 0);
