@@ -320,6 +320,9 @@ unsigned forward(WorkerCtx& ctx, Item& item) {
 }  // namespace
 
 void forward_items(WorkerCtx& ctx) {
+    if (ctx.joins.n) {
+        end_joins(ctx);
+    }
     probe(ctx);
     const uint64_t version = ctx.cache.version();
     unsigned hits = 0;

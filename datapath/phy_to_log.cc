@@ -105,6 +105,10 @@ bool took_underlay(WorkerCtx& ctx, rte_mbuf* m, const PortEntry& port, PortId id
     Item* const item = next_item(ctx);
     const UnderlayVerdict verdict = receive_underlay(ctx, m, *port.underlay, item);
     if (SLUICE_LIKELY(verdict == UnderlayVerdict::kTunnel)) {
+        if (ctx.config.joins && !ctx.trace && join(ctx, item)) {
+            --ctx.n_items;
+            return true;
+        }
         finish_item(ctx, item);
         return true;
     }

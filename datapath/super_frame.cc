@@ -105,7 +105,8 @@ bool offload_super(rte_mbuf* m, const Port& port) {
     return true;
 }
 
-SuperCutter::SuperCutter(WorkerCtx& ctx, rte_mbuf* m) : ctx_(ctx), m_(m) {
+SuperCutter::SuperCutter(WorkerCtx& ctx, rte_mbuf* m, const OuterHeader* outer)
+    : ctx_(ctx), outer_(outer), m_(m) {
     bool is_tcp = false;
     is_cut_ = read_super(m, &layout_, &is_tcp);
     if (!is_cut_) {
@@ -189,6 +190,35 @@ void SuperCutter::write_headers(uint8_t* to, uint32_t n, uint64_t payload_sum) c
     std::memcpy(l4 + 16, &sum, 2);
 }
 
+/// The tunnel's header in front of a piece whose own headers are written.
+void SuperCutter::write_outer(uint8_t* to, uint32_t n, uint64_t payload_sum) const {
+    const OuterHeader& outer = *outer_;
+    std::memcpy(to, outer.bytes, outer.length);
+    const uint32_t inner = layout_.payload;
+    const uint32_t udp_len = outer.length - outer.l4 + inner + n;
+    uint8_t* l3 = to + outer.l3;
+    uint8_t* udp = to + outer.l4;
+    put16(udp + 4, udp_len);
+    if (outer.ip6) {
+        put16(l3 + 4, udp_len);
+    } else {
+        put16(l3 + 2, udp_len + outer.l4 - outer.l3);
+        if (outer.has_id) {
+            put16(l3 + 4, ctx_.next_ip_id++);
+        }
+        write_ip4_checksum(l3, outer.l4 - outer.l3);
+    }
+    if (outer.is_summed) {
+        // Every header is of even length, so the payload's sum can be added as it is.
+        put16(udp + 6, 0);
+        const uint64_t sum = checksum::sum(udp, outer.length - outer.l4 + inner, payload_sum) +
+                             pseudo_sum(l3, outer.ip6, kProtoUdp, udp_len);
+        auto csum = static_cast<uint16_t>(~checksum::fold(sum));
+        csum = csum ? csum : 0xffff;
+        std::memcpy(udp + 6, &csum, 2);
+    }
+}
+
 rte_mbuf* SuperCutter::next() {
     if (!m_) {
         return nullptr;
@@ -204,15 +234,21 @@ rte_mbuf* SuperCutter::next() {
     const uint32_t n = std::min<uint32_t>(segment_of(m_), left_);
     rte_mbuf* piece = rte_pktmbuf_alloc(ctx_.config.copy_pool);
     uint64_t sum = 0;
-    auto* headers = piece ? rte_pktmbuf_append(piece, layout_.payload) : nullptr;
+    const uint16_t outer_length = outer_ ? outer_->length : uint16_t{0};
+    const auto all = static_cast<uint16_t>(outer_length + layout_.payload);
+    auto* headers = reinterpret_cast<uint8_t*>(piece ? rte_pktmbuf_append(piece, all) : nullptr);
     if (!headers || !copy_payload(piece, n, &sum)) {
         rte_pktmbuf_free(piece);
         ctx_.drop(Drop::k_no_mbuf);
         left_ = 0;
         return nullptr;
     }
-    write_headers(reinterpret_cast<uint8_t*>(headers), n, sum);
-    piece->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD | RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+    write_headers(headers + outer_length, n, sum);
+    if (outer_) {
+        write_outer(headers, n, sum);
+    } else {
+        piece->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD | RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+    }
     meta_of(piece) = meta_of(m_);
     meta_of(piece).key.pkt_len = piece->pkt_len;
     left_ -= n;

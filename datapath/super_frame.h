@@ -4,8 +4,9 @@
 // What. A guest with TSO hands over one TCP packet with the segment size to cut it to. Where the
 // port that it leaves by can cut (or hand it to a guest uncut), or STT carries it, it is forwarded
 // as one packet: one parse, one program, one copy. Everywhere else it is cut here, at the last
-// moment: before a port that cannot, before UDP tunnels, before the slow path, which all see
-// packets of wire size.
+// moment: before a port that cannot, and before the slow path, which see packets of wire size. UDP
+// tunnels encapsulate it once: the outer header goes in front of each piece as it is cut, and the
+// payload is copied and summed once for both checksums.
 // Design. A super-frame is an mbuf with RTE_MBUF_F_TX_TCP_SEG and tso_segsz. Its TCP checksum field
 // means nothing: it is not there yet when the frame arrives (RX_L4_CKSUM_GOOD says that the data is
 // sound), edits may move it, and whoever sends it makes it anew: the pseudo header's sum for a
@@ -14,6 +15,7 @@
 // it is. Cutting is what Linux does: IPv4 id and sequence number count on, CWR stays with the first
 // piece, FIN and PSH with the last, the id of an atomic packet (DF) that is 0 stays 0.
 //
+// In the other direction segments from tunnels become super-frames again: datapath/join.h.
 // An STT frame longer than the path's MTU is a super-frame, too (datapath/tunnel/stt.h).
 // Threads: the worker's own.
 #pragma once
@@ -68,24 +70,41 @@ uint16_t pseudo_sum(const uint8_t* l3, bool ip6, uint8_t proto, uint32_t l4_len)
 /// Readies a super-frame for a port that cuts. False: the port cannot, or there is nothing to cut.
 bool offload_super(rte_mbuf* m, const Port& port);
 
+/// A UDP tunnel's header as it stands in front of a packet of any length.
+struct OuterHeader {
+    const uint8_t* bytes;
+    uint16_t length;
+    uint16_t l3;  ///< offset of the IP header
+    uint16_t l4;  ///< of the UDP header
+    bool ip6;
+    bool is_summed;  ///< the UDP checksum is wanted
+    bool has_id;     ///< each packet gets an identification of its own
+};
+
 /// Cuts a super-frame in software, a packet at a time, each with the original's metadata.
 class SuperCutter {
 public:
-    SuperCutter(WorkerCtx& ctx, rte_mbuf* m);  ///< takes it over
+    /// Takes the packet over. With `outer`, which stays there, each piece is encapsulated; then the
+    /// packet must be one that read_super() finds something to cut in.
+    SuperCutter(WorkerCtx& ctx, rte_mbuf* m, const OuterHeader* outer = nullptr);
     ~SuperCutter();
     SuperCutter(const SuperCutter&) = delete;
     SuperCutter& operator=(const SuperCutter&) = delete;
 
     /// The next packet, the caller's; null at the end, or out of buffers (counted).
     rte_mbuf* next();
+    /// Packets cut so far.
+    uint16_t pieces() const { return index_; }
+
+    static constexpr unsigned kMaxHeaders = 256;  ///< longer ones are dropped
 
 private:
-    static constexpr unsigned kMaxHeaders = 256;
-
     bool copy_payload(rte_mbuf* to, uint32_t n, uint64_t* sum);
     void write_headers(uint8_t* at, uint32_t n, uint64_t payload_sum) const;
+    void write_outer(uint8_t* at, uint32_t n, uint64_t payload_sum) const;
 
     WorkerCtx& ctx_;
+    const OuterHeader* outer_;
     rte_mbuf* m_;           ///< null: nothing more to come
     const rte_mbuf* from_;  ///< where the next byte of payload lies,
     uint32_t from_offset_;  ///< and where in it

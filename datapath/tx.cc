@@ -80,6 +80,7 @@ void transmit_super(WorkerCtx& ctx, rte_mbuf* m, PortId id, const Port& port) {
     }
     if (meta_of(m).queue == 0 && offload_super(m, port)) {
         ctx.counters->add(Counter::k_super_frames);
+        ctx.counters->add(id, PortWork::k_tx_super);
         enqueue(ctx, m, id);
         return;
     }
@@ -87,6 +88,7 @@ void transmit_super(WorkerCtx& ctx, rte_mbuf* m, PortId id, const Port& port) {
     while (rte_mbuf* piece = cutter.next()) {
         transmit(ctx, piece, id);
     }
+    ctx.counters->add(id, PortWork::k_tx_soft_cut, cutter.pieces());
 }
 
 }  // namespace

@@ -44,6 +44,7 @@ struct WorkerConfig {
     Conntrack* conntrack = nullptr;      ///< null: conntrack steps drop with no_conntrack
     SharedMemories* memories = nullptr;  ///< of all workers; null: the worker has its own
     uint64_t hash_seed = 0;              ///< random per process, the same for all its workers
+    bool joins = true;                   ///< segments from tunnels, datapath/join.h
     bool manual_clock = false;           ///< time stands still but for set_time()
     /// Milliseconds by which connections see the time pass earlier than it does (tests); any thread
     /// writes. Null: 0.

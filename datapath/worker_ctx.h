@@ -17,6 +17,7 @@
 #include "datapath/program.h"
 #include "datapath/shared_memories.h"
 #include "datapath/shortcut.h"
+#include "datapath/join.h"
 #include "datapath/stages.h"
 #include "datapath/tunnel/stt_reassembly.h"
 #include "datapath/walk_ct.h"
@@ -69,6 +70,7 @@ struct WorkerCtx {
 
     unsigned n_items = 0;
     Item items[kMaxItems];
+    Joins joins;  ///< what became of some of them
     // Of the packet at hand, when it is longer than Pipeline::tunnel_room (tunnel/too_big.h).
     WalkStart long_start{};
     bool has_told = false;       ///< its sender knows

@@ -7,6 +7,7 @@
 
 #include "datapath/edit.h"
 #include "datapath/stages.h"
+#include "datapath/super_frame.h"
 #include "datapath/trace.h"
 #include "datapath/tunnel/geneve.h"
 #include "datapath/tunnel/liveness.h"
@@ -43,21 +44,28 @@ bool is_our_address(const PacketKey& key, const Underlay& underlay) {
     return false;
 }
 
-bool udp_checksum_good(const rte_mbuf* m, const PacketKey& key, const uint8_t* udp, uint32_t len) {
+/// What a packet's outer header was found to be.
+struct Outer {
+    uint32_t udp_len = 0;
+    bool is_summed = false;  ///< the UDP checksum is there and right
+    uint16_t body_sum = 0;   ///< then: sum of everything from the UDP header on
+};
+
+bool udp_checksum_good(const rte_mbuf* m, const PacketKey& key, const uint8_t* udp, Outer* outer) {
     const uint8_t pseudo[4] = {0, kProtoUdp, udp[4], udp[5]};
     const unsigned n = key.kinds & kind::kIp6 ? 16 : 4;
     uint64_t sum = checksum::sum(key.ip_src, n);
     sum = checksum::sum(key.ip_dst, n, sum);
     sum = checksum::sum(pseudo, sizeof pseudo, sum);
-    uint16_t body = 0;
-    return rte_raw_cksum_mbuf(m, key.l4_ofs, len, &body) == 0 &&
-           checksum::fold(sum + body) == 0xffff;
+    outer->is_summed = rte_raw_cksum_mbuf(m, key.l4_ofs, outer->udp_len, &outer->body_sum) == 0 &&
+                       checksum::fold(sum + outer->body_sum) == 0xffff;
+    return outer->is_summed;
 }
 
 /// Everything about the outer packet that must be right before its payload is looked at. `least`:
 /// bytes of the tunnel's own header; `truncated`: what a shorter packet is called.
 Drop check_outer(const rte_mbuf* m, const PacketKey& key, const Underlay& underlay, unsigned least,
-                 Drop truncated, uint32_t* udp_len) {
+                 Drop truncated, Outer* outer) {
     const uint8_t* data = rte_pktmbuf_mtod(m, const uint8_t*);
     const uint8_t* l3 = data + key.l2_len;
     const uint8_t* udp = data + key.l4_ofs;
@@ -66,21 +74,43 @@ Drop check_outer(const rte_mbuf* m, const PacketKey& key, const Underlay& underl
         return Drop::k_outer_checksum;
     }
     const uint32_t ip_len = ip6 ? kIp6Len + get16(l3 + 4) : get16(l3 + 2);
-    *udp_len = get16(udp + 4);
-    if (*udp_len < kUdpLen + least || *udp_len > ip_len - key.l3_len) {
+    outer->udp_len = get16(udp + 4);
+    if (outer->udp_len < kUdpLen + least || outer->udp_len > ip_len - key.l3_len) {
         return truncated;
     }
     if (get16(udp + 6) == 0) {
         return ip6 && !underlay.accept_zero_csum6 ? Drop::k_outer_zero_checksum6 : Drop::k_none;
     }
-    return udp_checksum_good(m, key, udp, *udp_len) ? Drop::k_none : Drop::k_outer_checksum;
+    return udp_checksum_good(m, key, udp, outer) ? Drop::k_none : Drop::k_outer_checksum;
+}
+
+/// The inner TCP checksum, judged by what the outer one said: what that covered less the headers in
+/// front is the sum of the segment.
+void judge_inner(rte_mbuf* m, const PacketKey& key, const Outer& outer, uint32_t header_len) {
+    const uint8_t* data = rte_pktmbuf_mtod(m, const uint8_t*);
+    const uint8_t* l3 = data + key.l2_len;
+    const bool ip6 = key.kinds & kind::kIp6;
+    if (m->nb_segs != 1 || !(key.kinds & kind::kL4) || key.ip_proto != kProtoTcp || key.ip_frag) {
+        return;
+    }
+    const uint32_t end = key.l2_len + (ip6 ? kIp6Len + get16(l3 + 4) : uint32_t{get16(l3 + 2)});
+    if (end != m->pkt_len) {
+        return;
+    }
+    const uint8_t* udp = data - header_len - kUdpLen;
+    const auto before = static_cast<uint16_t>(
+        ~checksum::fold(checksum::sum(udp, kUdpLen + header_len + key.l4_ofs)));
+    const uint32_t pseudo = pseudo_sum(l3, ip6, kProtoTcp, end - key.l4_ofs);
+    if (checksum::fold(uint64_t{outer.body_sum} + before + pseudo) == 0xffff) {
+        m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+    }
 }
 
 /// Cuts the outer header off, parses the inner packet, brings the outer congestion mark over.
-Drop unwrap(rte_mbuf* m, uint32_t udp_len, uint32_t header_len, Drop truncated) {
+Drop unwrap(rte_mbuf* m, const Outer& outer, uint32_t header_len, Drop truncated) {
     PacketKey& key = meta_of(m).key;
     const uint8_t outer_ecn = key.ip_tos & 3;
-    const uint32_t end = key.l4_ofs + udp_len;
+    const uint32_t end = key.l4_ofs + outer.udp_len;
     const uint32_t cut = key.l4_ofs + kUdpLen + header_len;
     if (m->pkt_len > end) {
         rte_pktmbuf_trim(m, static_cast<uint16_t>(m->pkt_len - end));
@@ -95,6 +125,9 @@ Drop unwrap(rte_mbuf* m, uint32_t udp_len, uint32_t header_len, Drop truncated) 
         return Drop::k_runt_frame;
     }
     key.in_port = port;
+    if (outer.is_summed) {
+        judge_inner(m, key, outer, header_len);
+    }
     const bool ip6 = key.kinds & kind::kIp6;
     if (!ip6 && !(key.kinds & kind::kIp4)) {
         return Drop::k_none;
@@ -151,10 +184,10 @@ Drop enter_ingress(WorkerCtx& ctx, rte_mbuf* m, const EntryPoint& entry, Item* i
 
 /// Key 0 is no datapath's: BFD of the tunnel itself, or nothing that is known. What was taken over
 /// leaves no packet in the item.
-Drop receive_bare(WorkerCtx& ctx, rte_mbuf* m, TunnelType type, uint32_t udp_len,
+Drop receive_bare(WorkerCtx& ctx, rte_mbuf* m, TunnelType type, const Outer& said,
                   uint32_t header_len, Item* item) {
     const OuterEnds ends = outer_ends_of(meta_of(m).key, type);
-    const Drop reason = unwrap(m, udp_len, header_len, Drop::k_runt_frame);
+    const Drop reason = unwrap(m, said, header_len, Drop::k_runt_frame);
     if (reason != Drop::k_none) {
         return reason;
     }
@@ -165,22 +198,21 @@ Drop receive_bare(WorkerCtx& ctx, rte_mbuf* m, TunnelType type, uint32_t udp_len
 Drop receive_geneve(WorkerCtx& ctx, rte_mbuf* m, const Underlay& underlay, Item* item) {
     edit::pull_up(m, kOuterSpan);
     const PacketKey& key = meta_of(m).key;
-    uint32_t udp_len;
-    const Drop outer =
-        check_outer(m, key, underlay, kGeneveLen, Drop::k_geneve_truncated, &udp_len);
-    if (outer != Drop::k_none) {
-        return outer;
+    Outer outer;
+    Drop reason = check_outer(m, key, underlay, kGeneveLen, Drop::k_geneve_truncated, &outer);
+    if (reason != Drop::k_none) {
+        return reason;
     }
     const uint32_t at = key.l4_ofs + kUdpLen;
-    const uint32_t len = std::min<uint32_t>(udp_len - kUdpLen, m->data_len - at);
+    const uint32_t len = std::min<uint32_t>(outer.udp_len - kUdpLen, m->data_len - at);
     GeneveHeader geneve;
-    Drop reason = parse_geneve(rte_pktmbuf_mtod_offset(m, const uint8_t*, at), len,
-                               ctx.pipeline->legacy_geneve_rx, &geneve);
+    reason = parse_geneve(rte_pktmbuf_mtod_offset(m, const uint8_t*, at), len,
+                          ctx.pipeline->legacy_geneve_rx, &geneve);
     if (SLUICE_UNLIKELY(reason == Drop::k_none && geneve.vni == 0)) {
-        return receive_bare(ctx, m, TunnelType::kGeneve, udp_len, geneve.length, item);
+        return receive_bare(ctx, m, TunnelType::kGeneve, outer, geneve.length, item);
     }
     if (reason == Drop::k_none) {
-        reason = unwrap(m, udp_len, geneve.length, Drop::k_geneve_truncated);
+        reason = unwrap(m, outer, geneve.length, Drop::k_geneve_truncated);
     }
     return reason == Drop::k_none
                ? enter_output(ctx, m, geneve.vni, geneve.inport, geneve.outport, item)
@@ -210,23 +242,23 @@ const EntryPoint* find_ramp(const Pipeline& pipeline, uint32_t vni, const Packet
 Drop receive_vxlan(WorkerCtx& ctx, rte_mbuf* m, const Underlay& underlay, Item* item) {
     edit::pull_up(m, kOuterSpan);
     const PacketKey& key = meta_of(m).key;
-    uint32_t udp_len;
-    Drop reason = check_outer(m, key, underlay, kVxlanLen, Drop::k_vxlan_truncated, &udp_len);
+    Outer outer;
+    Drop reason = check_outer(m, key, underlay, kVxlanLen, Drop::k_vxlan_truncated, &outer);
     if (reason != Drop::k_none) {
         return reason;
     }
     const uint32_t at = key.l4_ofs + kUdpLen;
-    const uint32_t len = std::min<uint32_t>(udp_len - kUdpLen, m->data_len - at);
+    const uint32_t len = std::min<uint32_t>(outer.udp_len - kUdpLen, m->data_len - at);
     uint32_t vni = 0;
     reason = parse_vxlan(rte_pktmbuf_mtod_offset(m, const uint8_t*, at), len, &vni);
     if (reason != Drop::k_none) {
         return reason;
     }
     if (SLUICE_UNLIKELY(vni == 0)) {
-        return receive_bare(ctx, m, TunnelType::kVxlan, udp_len, kVxlanLen, item);
+        return receive_bare(ctx, m, TunnelType::kVxlan, outer, kVxlanLen, item);
     }
     const EntryPoint* ramp = find_ramp(*ctx.pipeline, vni, key);
-    reason = unwrap(m, udp_len, kVxlanLen, Drop::k_vxlan_truncated);
+    reason = unwrap(m, outer, kVxlanLen, Drop::k_vxlan_truncated);
     if (reason != Drop::k_none) {
         return reason;
     }

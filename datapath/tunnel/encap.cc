@@ -115,7 +115,54 @@ void patch_udp_checksum(rte_mbuf* m, const Tunnel& t, const uint8_t* l3, uint8_t
     std::memcpy(udp + 6, &csum, 2);
 }
 
-/// UDP tunnels and mirrors carry packets of wire size.
+/// All of the outer header but its UDP checksum, for a packet of `total` bytes with it. Returns the
+/// port to send by.
+inline uint16_t write_outer(WorkerCtx& ctx, const Tunnel& t, const InnerIp& inner, uint32_t hash,
+                            uint64_t coordinates, uint32_t total, uint8_t* outer) {
+    copy_header(outer, t.header, t.header_len);
+    patch_ip(ctx, t, t.header + t.l3_ofs, outer + t.l3_ofs, inner, total - t.l3_ofs);
+    uint8_t* udp = outer + t.l4_ofs;
+    patch_udp(t, udp, hash, total - t.l4_ofs);
+    if (SLUICE_LIKELY(t.type == TunnelType::kGeneve)) {
+        patch_geneve(t, udp + kUdpLen, coordinates);
+    } else {
+        patch_vxlan(udp + kUdpLen, coordinates);
+    }
+    return take_hop(t, hash, outer);
+}
+
+void count_work(WorkerCtx& ctx, uint16_t port, PortWork work, uint64_t n) {
+    if (SLUICE_LIKELY(port < kMaxPorts)) {
+        ctx.counters->add(port, work, n);
+    }
+}
+
+/// Encapsulates a super-frame once and cuts it behind the outer header.
+void send_super(WorkerCtx& ctx, rte_mbuf* m, const Tunnel& t, uint64_t coordinates) {
+    const InnerIp inner(m, meta_of(m).key);
+    const uint32_t hash = flow_hash_of(&meta_of(m).key, ctx.config.hash_seed);
+    uint8_t bytes[Tunnel::kMaxHeader];
+    const uint16_t port =
+        write_outer(ctx, t, inner, hash, coordinates, t.header_len + segment_of(m), bytes);
+    const OuterHeader outer{.bytes = bytes,
+                            .length = t.header_len,
+                            .l3 = t.l3_ofs,
+                            .l4 = t.l4_ofs,
+                            .ip6 = t.ip6,
+                            .is_summed = t.csum || t.ip6,
+                            .has_id = !t.df};
+    SuperCutter cutter(ctx, m, &outer);
+    while (rte_mbuf* piece = cutter.next()) {
+        transmit(ctx, piece, port);
+    }
+    ctx.counters->add(Counter::k_tunnel_tx, cutter.pieces());
+    count_work(ctx, port, PortWork::k_tx_soft_tunnel_cut, cutter.pieces());
+    if (outer.is_summed) {
+        count_work(ctx, port, PortWork::k_tx_soft_outer_checksum, cutter.pieces());
+    }
+}
+
+/// Mirrors carry packets of wire size, and so do UDP tunnels when there is nothing to cut.
 void send_pieces(WorkerCtx& ctx, rte_mbuf* m, uint32_t tunnel, uint64_t coordinates) {
     SuperCutter cutter(ctx, m);
     while (rte_mbuf* piece = cutter.next()) {
@@ -176,11 +223,17 @@ void send_by_tunnel(WorkerCtx& ctx, rte_mbuf* m, uint32_t tunnel, uint64_t coord
     }
     const Tunnel* t =
         tunnel < ctx.pipeline->tunnels.size() ? ctx.pipeline->tunnels[tunnel] : nullptr;
-    if (SLUICE_UNLIKELY(is_super(m)) && !(t && t->type == TunnelType::kStt)) {
-        send_pieces(ctx, m, tunnel, coordinates);
-        return;
+    SuperLayout at;
+    uint32_t length = m->pkt_len;
+    const bool is_cut = SLUICE_UNLIKELY(is_super(m)) && !(t && t->type == TunnelType::kStt);
+    if (SLUICE_UNLIKELY(is_cut)) {
+        if (!read_super(m, &at) || at.payload > SuperCutter::kMaxHeaders) {
+            send_pieces(ctx, m, tunnel, coordinates);
+            return;
+        }
+        length = at.payload + segment_of(m);
     }
-    const Drop reason = usable(ctx, t, tunnel, m->pkt_len);
+    const Drop reason = usable(ctx, t, tunnel, length);
     if (SLUICE_UNLIKELY(reason != Drop::k_none)) {
         ctx.drop_packet(m, reason, static_cast<uint32_t>(coordinates >> 32),
                         static_cast<uint32_t>(coordinates >> 16) & 0x7fff);
@@ -190,6 +243,10 @@ void send_by_tunnel(WorkerCtx& ctx, rte_mbuf* m, uint32_t tunnel, uint64_t coord
         send_stt(ctx, m, *t, coordinates);
         return;
     }
+    if (SLUICE_UNLIKELY(is_cut)) {
+        send_super(ctx, m, *t, coordinates);
+        return;
+    }
     const InnerIp inner(m, meta_of(m).key);
     const uint32_t hash = flow_hash_of(&meta_of(m).key, ctx.config.hash_seed);
     m = with_headroom(ctx, m, t->header_len);
@@ -197,21 +254,13 @@ void send_by_tunnel(WorkerCtx& ctx, rte_mbuf* m, uint32_t tunnel, uint64_t coord
         return;
     }
     auto* outer = reinterpret_cast<uint8_t*>(rte_pktmbuf_prepend(m, t->header_len));
-    copy_header(outer, t->header, t->header_len);
-    patch_ip(ctx, *t, t->header + t->l3_ofs, outer + t->l3_ofs, inner, m->pkt_len - t->l3_ofs);
-    uint8_t* udp = outer + t->l4_ofs;
-    const uint32_t udp_len = m->pkt_len - t->l4_ofs;
-    patch_udp(*t, udp, hash, udp_len);
-    if (SLUICE_LIKELY(t->type == TunnelType::kGeneve)) {
-        patch_geneve(*t, udp + kUdpLen, coordinates);
-    } else {
-        patch_vxlan(udp + kUdpLen, coordinates);
-    }
+    const uint16_t port = write_outer(ctx, *t, inner, hash, coordinates, m->pkt_len, outer);
     if (t->csum || t->ip6) {
-        patch_udp_checksum(m, *t, outer + t->l3_ofs, udp, udp_len);
+        patch_udp_checksum(m, *t, outer + t->l3_ofs, outer + t->l4_ofs, m->pkt_len - t->l4_ofs);
+        count_work(ctx, port, PortWork::k_tx_soft_outer_checksum, 1);
     }
     ctx.counters->add(Counter::k_tunnel_tx);
-    transmit(ctx, m, take_hop(*t, hash, outer));
+    transmit(ctx, m, port);
 }
 
 }  // namespace sluice
