@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "datapath/capture.h"
 #include "datapath/edit.h"
 #include "datapath/stages.h"
 #include "datapath/trace.h"
@@ -177,6 +178,30 @@ void run_side(WorkerCtx& ctx, const rte_mbuf* m, const uint64_t* w, bool is_walk
     }
 }
 
+/// What a side section has dropped, while the packet is still there.
+void capture_side(WorkerCtx& ctx, rte_mbuf* m, const uint64_t* w) {
+    const auto datapath = [](uint64_t word) { return static_cast<uint32_t>(word >> 32); };
+    if (act::of(*w) == Act::kDrop) {
+        capture_drop(ctx, m, static_cast<Drop>(act::a(w[0])), act::d(w[0]), datapath(w[1]),
+                     static_cast<uint32_t>(w[1]));
+    } else if (act::of(*w) == Act::kMeter && (ctx.closed_meters & 1u << act::a(w[0]))) {
+        capture_drop(ctx, m, Drop::k_metered, static_cast<uint32_t>(w[1] >> 32), datapath(w[2]),
+                     static_cast<uint32_t>(w[2]));
+    }
+}
+
+/// The packet is about to go: what the sections behind say of it is captured now.
+void capture_rest(WorkerCtx& ctx, rte_mbuf* m, const uint64_t* w, const uint64_t* end) {
+    while (w != end) {
+        const uint64_t head = *w++;
+        if (act::of(head) == Act::kSideSection && act::of(*w) == Act::kDrop &&
+            !(act::b(head) & ctx.closed_meters)) {
+            capture_side(ctx, m, w);
+        }
+        w += act::d(head);
+    }
+}
+
 rte_mbuf* copy_packet(WorkerCtx& ctx, rte_mbuf* m) {
     rte_mbuf* copy = rte_pktmbuf_copy(m, ctx.config.copy_pool, 0, UINT32_MAX);
     if (!copy) {
@@ -215,8 +240,14 @@ void apply(WorkerCtx& ctx, rte_mbuf* m, const ProgramView& program, bool last) {
         }
         if (act::of(head) == Act::kSideSection) {
             run_side(ctx, m, w, is_walked);
+            if (SLUICE_UNLIKELY(ctx.capture != nullptr) && mine) {
+                capture_side(ctx, m, w);
+            }
         } else if (last && (head & act::kInPlace)) {
             mine = false;
+            if (SLUICE_UNLIKELY(ctx.capture != nullptr)) {
+                capture_rest(ctx, m, next, end);
+            }
             run_section(ctx, m, w, next);
         } else if (rte_mbuf* copy = copy_packet(ctx, m)) {
             run_section(ctx, copy, w, next);

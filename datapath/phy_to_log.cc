@@ -155,6 +155,8 @@ WalkStart::Kind start_of(InjectKind inject) {
 
 void one_to_logical(WorkerCtx& ctx, rte_mbuf* m, PortId id) {
     PacketKey& key = meta_of(m).key;
+    key.in_port = id;
+    key.context = 0;
     if (!parse_packet(m, &key)) {
         ctx.drop_packet(m, Drop::k_runt_frame);
         return;
@@ -281,6 +283,8 @@ void inject(WorkerCtx& ctx, rte_mbuf* m) {
     PacketMeta& meta = meta_of(m);
     ctx.counters->add(Counter::k_injected);
     meta.queue = 0;
+    meta.key.context = 0;
+    meta.key.in_port = kNoPort;
     if (meta.inject == InjectKind::kToPort) {
         transmit(ctx, m, meta.punt.port);
         return;

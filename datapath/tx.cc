@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <rte_mbuf.h>
 
+#include "datapath/capture.h"
 #include "datapath/stages.h"
 #include "datapath/super_frame.h"
 #include "datapath/trace.h"
@@ -17,6 +18,9 @@ void flush_port(WorkerCtx& ctx, PortId id) {
     uint32_t sent = 0;
     uint64_t bytes = 0;
     if (port && ctx.config.id < port.n_txq) {
+        if (SLUICE_UNLIKELY(ctx.capture != nullptr)) {
+            capture_burst(ctx, buffer.pkts, buffer.n, id, kCaptureTx);
+        }
         uint64_t sizes[limits::kBurst];  // a sent packet is not ours to look at any more
         for (uint32_t i = 0; i < buffer.n; ++i) {
             sizes[i] = buffer.pkts[i]->pkt_len;

@@ -27,6 +27,7 @@
 namespace sluice {
 
 class Conntrack;
+struct CaptureSet;
 struct SharedMemories;
 struct WorkerCtx;
 struct Trace;
@@ -37,6 +38,7 @@ struct WorkerConfig {
     RcuDomain* rcu = nullptr;
     const Published<Pipeline>* pipeline = nullptr;
     const Published<PortTable>* ports = nullptr;
+    const Published<CaptureSet>* capture = nullptr;  ///< null: nothing is ever captured
     Mailbox* mailbox = nullptr;  ///< null: punts and messages are dropped and counted
     WorkerCounters* counters = nullptr;
     rte_mempool* copy_pool = nullptr;    ///< for multicast copies; private size kMbufPrivSize

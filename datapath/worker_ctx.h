@@ -45,6 +45,7 @@ struct WorkerCtx {
     // Read anew at the start of every turn.
     const Pipeline* pipeline = nullptr;
     const PortTable* ports = nullptr;
+    const CaptureSet* capture = nullptr;  ///< null: nobody captures
     uint64_t now = 0;     ///< TSC cycles
     uint64_t now_ms = 0;  ///< the same in milliseconds
 

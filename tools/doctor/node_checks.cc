@@ -68,7 +68,7 @@ public:
 
     void control() {
         out_->checked.emplace_back("control");
-        if (b_.status.sb_state != "connected") {
+        if (b_.status.sb_state != "synced") {
             add(Severity::kCritical, "southbound", "Southbound database",
                 fmt::format("{} ({})", b_.status.sb_state, b_.status.sb_remote),
                 "what is published goes on forwarding; changes do not arrive",
@@ -118,7 +118,7 @@ public:
                     "it carries no packets", "");
                 continue;
             }
-            if (!p.link_up && p.role != "unused") {
+            if (!p.link_up && p.role != "unused" && p.role != "kernel") {
                 add(Severity::kWarning, "port_link", "port " + p.name, "its link is down",
                     "what is sent there is lost",
                     p.driver.rfind("vhost", 0) == 0 ? "start the guest"

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // sluiced: the composition root. Options, daemon, EAL, everything else, then the loop.
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include "lib/base/log.h"
 #include "tools/daemon/daemon.h"
 #include "tools/daemon/paths.h"
 #include "tools/daemon/signals.h"
+#include "tools/doctor/host_checks.h"
 #include "tools/host/eal.h"
 #include "tools/sluiced/app.h"
 #include "tools/sluiced/options.h"
@@ -82,6 +84,29 @@ Result<void> run(const Options& options) {
     return {};
 }
 
+/// --check: as sluicectl doctor --host, with the options that sluiced would run with.
+int check_machine(const Options& options) {
+    doctor::HostView view;
+    view.run_dir = run_dir();
+    view.cores = options.cores;
+    view.wants_huge = options.huge;
+    for (const PortOption& port : options.ports) {
+        if (port.spec.driver == "pci") {
+            const std::string& devargs = port.spec.arg("devargs");
+            view.pci_devices.push_back(devargs.substr(0, devargs.find(',')));
+        }
+    }
+    rlimit limit;
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+        view.own_memlock_kb = static_cast<long>(limit.rlim_cur / 1024);
+    }
+    doctor::Diagnosis diagnosis;
+    doctor::check_host(view, &diagnosis);
+    doctor::sort_findings(&diagnosis);
+    fmt::print("{}", doctor::to_text(diagnosis, false));
+    return doctor::exit_status_of(diagnosis);
+}
+
 }  // namespace
 }  // namespace sluice
 
@@ -98,6 +123,9 @@ int main(int argc, char** argv) {
     if (options->version) {
         fmt::print("sluiced {}\n", sluice::kVersion);
         return 0;
+    }
+    if (options->check) {
+        return sluice::check_machine(*options);
     }
     const sluice::Result<void> result = sluice::run(*options);
     if (!result) {

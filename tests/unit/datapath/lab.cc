@@ -88,6 +88,7 @@ Lab::Lab(uint32_t cache_entries, unsigned n_ports, uint16_t mtu) {
     config.rcu = &rcu;
     config.pipeline = &pipeline;
     config.ports = &ports;
+    config.capture = &capture;
     config.mailbox = mailbox.get();
     config.counters = counters.get();
     config.copy_pool = pool;

@@ -15,6 +15,7 @@
 
 #include "datapath/conntrack/conntrack.h"
 #include "datapath/worker.h"
+#include "lib/program/capture.h"
 #include "lib/program/pipeline.h"
 #include "lib/program/ports.h"
 #include "lib/program/table.h"
@@ -144,6 +145,7 @@ public:
     RcuDomain rcu;
     Published<Pipeline> pipeline{rcu};
     Published<PortTable> ports{rcu};
+    Published<CaptureSet> capture{rcu};
     std::unique_ptr<WorkerCounters> counters = std::make_unique<WorkerCounters>();
     std::unique_ptr<Conntrack> conntrack;
     std::unique_ptr<Mailbox> mailbox;

@@ -70,7 +70,7 @@ HostView on_cores(std::vector<unsigned> cores) {
 /// A node with two workers, eth1 polled by worker 0, vm1 by worker 1, that does nothing.
 NodeSample quiet_node() {
     NodeSample s;
-    s.status.sb_state = "connected";
+    s.status.sb_state = "synced";
     s.status.tsc_hz = 1000000000;
     s.status.workers = {{0, 2, 0, 0, 0, 0, 0}, {1, 3, 0, 0, 0, 0, 0}};
     rpc::PortReport::Row port;
