@@ -7,6 +7,7 @@
 #include <set>
 
 #include "control/control_plane_impl.h"
+#include "control/vswitch/local_mirrors.h"
 #include "lib/program/bond_report.h"
 
 namespace sluice {
@@ -83,8 +84,7 @@ vswitch::InterfaceState ControlPlane::Impl::member_state(const vswitch::WantedPo
                                                          const std::string& name, int64_t ofport) {
     vswitch::InterfaceState state;
     state.error = plugger.error(port.spec.name);
-    for (const BondMemberReport& member :
-         bond ? bond->members : std::vector<BondMemberReport>()) {
+    for (const BondMemberReport& member : bond ? bond->members : std::vector<BondMemberReport>()) {
         if (member.name != name) {
             continue;
         }
@@ -184,7 +184,10 @@ std::vector<MirrorStatus> ControlPlane::Impl::mirror_status() const {
         }
     }
     std::vector<MirrorStatus> list;
-    for (const auto& local : builder.mirrors().local()) {
+    const auto id_of = [this](const std::string& name) { return plugger.id(name); };
+    for (const auto& local :
+         contents() ? vswitch::local_mirrors(*contents(), settings, plugger.wanted(), id_of)
+                    : std::vector<chassis::Attachments::LocalMirror>()) {
         MirrorStatus& status = by_name[local.name];
         const auto sink = builder.mirrors().sink_of(local.row);
         status.name = local.name;
@@ -195,7 +198,10 @@ std::vector<MirrorStatus> ControlPlane::Impl::mirror_status() const {
                                              : "both";
         status.sink = local.output_name;
         status.port = local.output;
-        status.state = sink && sink->is_ready ? "ready" : "waiting";
+        status.state = local.is_refused ? "refused" : sink && sink->is_ready ? "ready" : "waiting";
+        for (const std::string& error : local.errors) {
+            status.state += "; " + error;
+        }
         std::set<std::string> selected = local.from;
         selected.insert(local.to.begin(), local.to.end());
         status.logical_ports.assign(selected.begin(), selected.end());

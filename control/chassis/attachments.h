@@ -7,7 +7,9 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "lib/net/addr.h"
 #include "lib/program/ports.h"
@@ -21,6 +23,20 @@ struct Attachments {
         std::string encap_ip;  ///< external_ids:encap-ip of the interface, "" for any
         bool operator==(const Vif&) const = default;
     };
+    /// A Mirror of the local database: copies of what VIFs send and get, out of a port.
+    struct LocalMirror {
+        Uuid row;
+        std::string name;
+        bool all = false;
+        std::set<std::string> from;  ///< iface-ids: what they send
+        std::set<std::string> to;    ///< iface-ids: what they are sent
+        std::string output_name;
+        PortId output = kNoPort;          ///< kNoPort: not open
+        bool is_refused = false;          ///< nothing is copied
+        std::vector<std::string> errors;  ///< what of it cannot be done
+        bool operator==(const LocalMirror&) const = default;
+    };
+    std::vector<LocalMirror> mirrors;  ///< by name
     /// By iface-id; without a port while another device takes its place.
     std::map<std::string, Vif, std::less<>> vifs;
     std::map<std::string, PortId, std::less<>> physnets;        ///< network_name -> port

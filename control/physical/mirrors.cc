@@ -7,6 +7,7 @@
 #include <cstring>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "lib/net/wire.h"
 
@@ -157,6 +158,8 @@ bool Mirrors::update(const sb::Mirror& mirror, const chassis::BindingPlan& plan,
             errors_.push_back(fmt::format("mirror {}: {}", row->name, sink.error().message));
         }
     }
+    const std::vector<chassis::Attachments::LocalMirror> had = std::exchange(local_, {});
+    add_local(here.mirrors, &sinks);
     bool is_changed = false;
     std::erase_if(known_, [&](const auto& entry) {
         const bool is_gone = !sinks.contains(entry.first);
@@ -171,9 +174,10 @@ bool Mirrors::update(const sb::Mirror& mirror, const chassis::BindingPlan& plan,
             known_[uuid].number = take_number();
         }
         Known& known = known_[uuid];
-        const std::string& filter = mirror.mirrors.find(uuid)->filter;
-        known.in = filter == "from-lport" || filter == "both";
-        known.out = filter == "to-lport" || filter == "both";
+        if (const sb::MirrorRow* row = mirror.mirrors.find(uuid)) {
+            known.in = row->filter == "from-lport" || row->filter == "both";
+            known.out = row->filter == "to-lport" || row->filter == "both";
+        }
         sink.sequence = sequence_.get();
         auto& slot = sinks_[known.number];
         if (!slot || !equal(*slot, sink)) {
@@ -181,12 +185,39 @@ bool Mirrors::update(const sb::Mirror& mirror, const chassis::BindingPlan& plan,
             is_changed = true;
         }
     }
-    *has_port_change = known_ != before;
+    *has_port_change = known_ != before || local_ != had;
     return is_changed || *has_port_change;
+}
+
+void Mirrors::add_local(const std::vector<chassis::Attachments::LocalMirror>& mirrors,
+                        std::map<Uuid, MirrorSink>* sinks) {
+    for (const auto& mirror : mirrors) {
+        for (const std::string& error : mirror.errors) {
+            errors_.push_back(fmt::format("mirror {}: {}", mirror.name, error));
+        }
+        if (mirror.is_refused) {
+            continue;
+        }
+        if (sinks->size() == kMaxMirrors) {
+            errors_.push_back(fmt::format("mirror {}: more than {} here", mirror.name, kMaxMirrors));
+            continue;
+        }
+        MirrorSink sink{};
+        sink.type = MirrorSink::Type::kLocal;
+        sink.is_ready = mirror.output != kNoPort;
+        sink.port = mirror.output;
+        sinks->emplace(mirror.row, sink);
+        local_.push_back(mirror);
+    }
 }
 
 Mirrors::Bits Mirrors::of(const sb::PortBinding& port) const {
     Bits bits;
+    for (const auto& mirror : local_) {
+        const uint64_t bit = uint64_t{1} << known_.at(mirror.row).number;
+        bits.in |= mirror.all || mirror.from.contains(port.logical_port) ? bit : 0;
+        bits.out |= mirror.all || mirror.to.contains(port.logical_port) ? bit : 0;
+    }
     for (const Uuid& rule : port.mirror_rules) {
         const auto it = known_.find(rule);
         if (it != known_.end()) {

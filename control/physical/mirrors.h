@@ -7,7 +7,8 @@
 // Design. A mirror has a number while any local port names it; ports name mirrors by bits, so
 // there are at most kMaxMirrors. An interface's mirrors are those of the port whose iface-id it
 // has, as with the reference, which mirrors Open vSwitch's port: containers inside a VIF are
-// copied with it. A row that cannot be served is an error text and copies nothing.
+// copied with it. Mirrors of the local database (control/vswitch/local_mirrors.h) name interfaces
+// themselves and end at a port; numbers and bits are the same. A row that cannot be served is an error text and copies nothing.
 // Threads: control.
 #pragma once
 
@@ -47,6 +48,8 @@ public:
     /// vSwitch.
     const std::shared_ptr<std::atomic<uint32_t>>& sequence() const { return sequence_; }
     const std::vector<std::string>& errors() const { return errors_; }
+    /// Those of the local database.
+    const std::vector<chassis::Attachments::LocalMirror>& local() const { return local_; }
 
 private:
     struct Known {
@@ -56,11 +59,14 @@ private:
         bool operator==(const Known&) const = default;
     };
     uint32_t take_number();
+    void add_local(const std::vector<chassis::Attachments::LocalMirror>& mirrors,
+                   std::map<Uuid, MirrorSink>* sinks);
 
     std::map<Uuid, Known> known_;
     std::vector<std::shared_ptr<const MirrorSink>> sinks_;
     std::shared_ptr<std::atomic<uint32_t>> sequence_ = std::make_shared<std::atomic<uint32_t>>(0);
     std::vector<std::string> errors_;
+    std::vector<chassis::Attachments::LocalMirror> local_;
 };
 
 /// The sink's header, all that does not differ between copies.

@@ -178,3 +178,39 @@ TEST_CASE("rows that cannot be served say why, the others go on", "[mirrors]") {
     CHECK(world.bits(1).in == 1);
     CHECK(hex(world.sink(0)).substr(68) == "100088be00000000100003ff000003ff");
 }
+
+TEST_CASE("a Mirror of the local database copies what its interfaces send and get", "[mirrors]") {
+    World world;
+    world.port(1, {});
+    world.port(2, {uuid(10)});
+    world.port(3, {});
+    world.rule(10, "a", "gre", "192.168.0.2", 1, "both");
+    world.update();
+    chassis::Attachments::LocalMirror local;
+    local.row = uuid(50);
+    local.name = "m";
+    local.from = {"lp1"};
+    local.to = {"lp2"};
+    local.output = 7;
+    world.here.mirrors = {local};
+    CHECK(world.update());
+    CHECK(world.has_port_change);
+    CHECK(world.sink(1).type == MirrorSink::Type::kLocal);
+    CHECK(world.sink(1).port == 7);
+    CHECK(world.sink(1).is_ready);
+    CHECK(world.bits(1).in == 2);
+    CHECK(world.bits(1).out == 0);
+    CHECK(world.bits(2).in == 1);
+    CHECK(world.bits(2).out == 3);
+    CHECK(world.bits(3).out == 0);
+    world.here.mirrors[0].all = true;
+    CHECK(world.update());
+    CHECK(world.has_port_change);
+    CHECK(world.bits(3).in == 2);
+    world.here.mirrors[0].is_refused = true;
+    world.here.mirrors[0].errors = {"cannot"};
+    CHECK(world.update());
+    CHECK(world.bits(3).in == 0);
+    CHECK(world.mirrors.errors() == std::vector<std::string>{"mirror m: cannot"});
+    CHECK(world.bits(2).out == 1);
+}
