@@ -122,6 +122,16 @@ void ControlPlane::Impl::fit_local_interfaces(std::vector<vswitch::WantedPort>* 
             local.spec.args["mtu"] = std::to_string(ports.mtu(id));
             return false;
         }
+        // While its port is opened anew, what is there stays, with the addresses it was given.
+        const PortSpec* const open = plugger.open_spec(local.spec.name);
+        const bool has_port = std::any_of(
+            wanted->begin(), wanted->end(), [&](const vswitch::WantedPort& port) {
+                return !port.is_exception && port.bridge == local.bridge && port.error.empty();
+            });
+        if (open && has_port) {
+            local.spec = *open;
+            return false;
+        }
         return true;
     };
     std::vector<vswitch::WantedPort> kept;

@@ -88,6 +88,11 @@ PortId Plugger::id(const std::string& name) const {
                : it->second.id;
 }
 
+const PortSpec* Plugger::open_spec(const std::string& name) const {
+    const auto it = open_.find(name);
+    return it == open_.end() ? nullptr : &it->second.spec;
+}
+
 bool Plugger::is_being_replaced(const std::string& name) const {
     return std::find(stale_.begin(), stale_.end(), name) != stale_.end() &&
            std::any_of(wanted_.begin(), wanted_.end(), [&](const WantedPort& port) {

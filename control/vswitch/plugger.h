@@ -34,6 +34,8 @@ public:
     const std::vector<WantedPort>& wanted() const { return wanted_; }
     /// kNoPort when it is not open (or about to be replaced).
     PortId id(const std::string& name) const;
+    /// How the port of that name is open now; null when it is not.
+    const PortSpec* open_spec(const std::string& name) const;
     /// Another device is about to take the place of the open one.
     bool is_being_replaced(const std::string& name) const;
     const std::string& error(const std::string& name) const;

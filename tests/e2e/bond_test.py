@@ -21,7 +21,7 @@ def is_negotiated(host):
     return report['lacp_status'] == 'negotiated' and all(m['enabled'] for m in report['members'])
 
 
-def lacp(checks, lab, hosts, vms):
+def lacp(checks, hosts, vms):
     ours, theirs = hosts
     for host in hosts:
         host.bond(*LACP)
@@ -40,8 +40,9 @@ def lacp(checks, lab, hosts, vms):
     checks.equal('the database has it as well',
                  [ours.interface('u0', 'lacp_current'), ours.interface('u0', 'link_state')],
                  ['true', 'up'])
-    active = ours.vsctl('get', 'Port', 'bond0', 'bond_active_slave').strip().strip('"')
-    checks.check('and who is active', active in [m['mac'] for m in ours.members().values()], active)
+    checks.within('and who is active', lambda: ours.vsctl(
+        'get', 'Port', 'bond0', 'bond_active_slave').strip().strip('"') in
+        [m['mac'] for m in ours.members().values() if m['active']])
     checks.within('the VMs find each other', lambda: vms[0].ping(vms[1], 1)[1] == 1, 30)
 
     for source, target, way, what in ((vms[0], vms[1], 'sent', 'tx_packets'),
@@ -56,65 +57,69 @@ def lacp(checks, lab, hosts, vms):
                      min(spread.values()) > sent / 10, '%s of %d' % (spread, sent))
 
 
-def failures(checks, lab, hosts, vms):
+def failures(checks, hosts, cable, vms):
     """Whatever happens to a member, the other one goes on; what is lost is bounded by how long a
     failure takes to be seen: the next look at the link, three LACPDUs that do not come."""
-    ours, theirs = hosts
-    for number, (source, target) in enumerate((vms, vms[::-1])):
+    ours = hosts[0]
+    for source, target in (vms, vms[::-1]):
         stream = Flows(source, target)
         started = time.time()
-        theirs.ns.run('ip', 'link', 'set', 'u0', 'down')
+        cable.set_link('down')
         checks.within('the link of a member goes: it is out',
                       lambda: not ours.members()['u0']['enabled'])
         time.sleep(1)
         resumed = ours.members()
         time.sleep(1)
         checks.check('the other one has it all',
-                     grown(resumed, ours.members(), 'tx_packets')['u1'] > 0)
-        theirs.ns.run('ip', 'link', 'set', 'u0', 'up')
+                     max(grown(resumed, ours.members(), what)['u1']
+                         for what in ('tx_packets', 'rx_packets')) > 100)
+        cable.set_link('up')
         checks.within('it comes back', lambda: is_negotiated(ours), 40)
         time.sleep(0.5)
         sent, lost = stream.finish()
         rate = sent / (time.time() - started)
         checks.check('and little was lost', lost < 1.5 * rate, '%d of %d' % (lost, sent))
+        print('      %d of %d lost at %d a second' % (lost, sent, rate))
 
     stream = Flows(vms[0], vms[1])
     started = time.time()
-    row = theirs.interface('u0', '_uuid')
-    theirs.vsctl('remove', 'Port', 'bond0', 'interfaces', row)
+    cable.toggle_lacp()
     checks.within('LACPDUs stop while the link is up: it is out',
                   lambda: not ours.members()['u0']['enabled'] and ours.members()['u0']['link_up'])
     checks.check('and says why', ours.members()['u0']['lacp_receive'] in ('expired', 'defaulted'))
+    cable.toggle_lacp()
+    checks.within('with LACPDUs it comes back', lambda: is_negotiated(ours), 40)
+    time.sleep(0.5)
     sent, lost = stream.finish()
     rate = sent / (time.time() - started)
-    checks.check('no more is lost than half of three seconds', lost < 3 * rate,
-                 '%d of %d' % (lost, sent))
-    theirs.bond(*LACP)
-    checks.within('with LACPDUs it comes back', lambda: is_negotiated(ours), 40)
-    checks.within('and traffic with it', lambda: vms[0].ping(vms[1], 1)[1] == 1, 30)
+    # Half of the flows, for as long as one side has noticed and the other has not.
+    checks.check('little was lost meanwhile', lost < 1.5 * rate, '%d of %d' % (lost, sent))
+    print('      %d of %d lost at %d a second' % (lost, sent, rate))
 
 
-def active_backup(checks, lab, hosts, vms):
+def active_backup(checks, hosts, cable, vms):
     ours, theirs = hosts
-    for host in hosts:
-        host.bond('bond_mode=active-backup')
+    ours.bond('bond_mode=active-backup')
+    # Two that choose for themselves must choose the same cable; a switch would not care.
+    theirs.bond('bond_mode=active-backup', 'other_config:bond-primary=u0')
     checks.within('active-backup: a member is active', lambda: any(
         m['active'] and m['enabled'] for m in ours.members().values()), 20)
     checks.within('the VMs find each other', lambda: vms[0].ping(vms[1], 1)[1] == 1, 30)
 
     def active():
         return [n for n, m in ours.members().items() if m['active']][0]
-    first = active()
-    other = {'u0': 'u1', 'u1': 'u0'}[first]
+    checks.within('the first one', lambda: active() == 'u0')
+    first, other = 'u0', 'u1'
     stream = Flows(vms[0], vms[1])
     started = time.time()
-    theirs.ns.run('ip', 'link', 'set', first, 'down')
+    cable.set_link('down')
     checks.within('its link goes: the other one is active', lambda: active() == other)
     time.sleep(2)
-    theirs.ns.run('ip', 'link', 'set', first, 'up')
     sent, lost = stream.finish()
     rate = sent / (time.time() - started)
     checks.check('little was lost', lost < 1.5 * rate, '%d of %d' % (lost, sent))
+    print('      %d of %d lost at %d a second' % (lost, sent, rate))
+    cable.set_link('up')
     checks.within('it is there again, as the backup', lambda: ours.members()[first]['enabled']
                   and active() == other)
     shown = ours.control('bond/show', 'bond0')
@@ -136,16 +141,16 @@ def refusals(checks, ours):
 def test(checks):
     with NetLab() as lab:
         configure(lab)
-        hosts = bonded_pair(lab)
+        hosts, cable = bonded_pair(lab)
         for host in hosts:
             host.bond(*LACP)
         vms = [lab.vm(name, host, mac, ip + '/24')
                for (name, _, _, mac, ip), host in zip(VMS, hosts)]
         lab.wait_up([vm.name for vm in vms])
         lab.sync()
-        lacp(checks, lab, hosts, vms)
-        failures(checks, lab, hosts, vms)
-        active_backup(checks, lab, hosts, vms)
+        lacp(checks, hosts, vms)
+        failures(checks, hosts, cable, vms)
+        active_backup(checks, hosts, cable, vms)
         refusals(checks, hosts[0])
 
 

@@ -43,7 +43,8 @@ class BondedGuest(Guest):
         cards = []
         for n, cable in enumerate(CABLES):
             cards += ['-netdev', 'tap,id=n%d,ifname=%s,script=no,downscript=no,vhost=off' % (n, cable),
-                      '-device', 'virtio-net-pci,netdev=n%d,mac=52:54:00:00:00:%02x,romfile=' % (n, n)]
+                      '-device', 'virtio-net-pci,netdev=n%d,mac=52:54:00:00:00:%02x,romfile=,'
+                      'speed=10000,duplex=full' % (n, n)]
         with open('%s/%s.qemu.log' % (self.lab.folder, self.name), 'ab') as log:
             self.process = ns.popen(
                 'setpriv', '--pdeathsig', 'KILL', '--', 'qemu-system-x86_64', '-display', 'none',
