@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <map>
 #include <mutex>
 
@@ -72,8 +73,26 @@ int on_ring(int vid, uint16_t virtqueue, int is_enabled) {
     return tell(vid, [=](VhostPort& port) { port.set_ring(vid, virtqueue, is_enabled != 0); });
 }
 
+/// What QEMU says of a network device: vhost-user's requests 1 to 22 (features, memory, rings, log,
+/// MTU, IOTLB), 36 to 38 (memory slots), 39 and 40 (status). The library handles more, some by
+/// taking as much memory as the message says (inflight buffers), and nobody needs them here.
+constexpr uint64_t kKnownRequests = ((uint64_t{1} << 23) - 2) | uint64_t{0x1f} << 36;
+
+rte_vhost_msg_result before_message(int, void* message) {
+    uint32_t request = 0;
+    std::memcpy(&request, message, sizeof request);
+    return request < 64 && (kKnownRequests >> request & 1) ? RTE_VHOST_MSG_RESULT_NOT_HANDLED
+                                                           : RTE_VHOST_MSG_RESULT_ERR;
+}
+
+int on_connection(int vid) {
+    static const rte_vhost_user_extern_ops ops{before_message, nullptr};
+    return rte_vhost_extern_callback_register(vid, &ops, nullptr);
+}
+
 const rte_vhost_device_ops kOps = [] {
     rte_vhost_device_ops ops{};
+    ops.new_connection = on_connection;
     ops.new_device = on_new_device;
     ops.destroy_device = on_destroy_device;
     ops.vring_state_changed = on_ring;

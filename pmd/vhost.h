@@ -25,8 +25,9 @@
 // with mergeable buffers, where a packet may use the whole ring, each packet is a call. Packed
 // rings are not offered.
 //
-// QEMU is believed as far as the library checks what it says: a hypervisor that takes memory away
-// under the mapping (ftruncate) ends the process, as it ends every vhost-user backend.
+// QEMU may say what concerns a network device (anything else ends the connection), and is believed
+// as far as the library checks what it says: a hypervisor that takes memory away under the mapping
+// (ftruncate) ends the process, as it ends every vhost-user backend.
 //
 // Queues. A guest may enable any number of queue pairs. They are spread over the port's `queues`
 // receive queues; worker w sends to enabled pair w modulo their number. The guest is told not to
