@@ -269,6 +269,10 @@ TEST_CASE("hints that contradict the bytes lose the frame and nothing else", "[v
     RxHints whole = gso(pmd::kVnetGsoTcp4, 34, 66, 50, 16);
     whole.vnet.flags = 0;  // GSO without a partial checksum
     CHECK(end_of(whole) == RxStep::kMalformed);
+    // A TCP header shorter than TCP's: its checksum would lie behind the headers.
+    frame[34 + 12] = 0x20;
+    CHECK(end_of(gso(pmd::kVnetGsoTcp4, 34, 42, 50, 16)) == RxStep::kMalformed);
+    frame[34 + 12] = 0x50;
     // Every prefix of a good frame, with its hints: no reads out of bounds (for the sanitizers).
     const Bytes full = frame;
     for (size_t n = 0; n < full.size(); ++n) {
