@@ -266,6 +266,7 @@ void Walker<kTrace>::transform(const Instr* i, unsigned side) {
         if (f_.ct) {
             f_.ct->show(&f_.s);
         }
+        const State quoted = f_.s;
         f_.n_prefix += n + 1;
         std::memset(f_.written, 0, sizeof f_.written);
         // The new packet's fields come from fields that no table needs to have read.
@@ -274,7 +275,7 @@ void Walker<kTrace>::transform(const Instr* i, unsigned side) {
         if (!transform_state(static_cast<Transform>(i->a), &f_)) {
             drop(Drop::k_not_answered);
         } else {
-            make_facts(static_cast<Transform>(i->a), saved.s);
+            make_facts(static_cast<Transform>(i->a), quoted);
             if (const Instr* jump = exec(i + 1, i + 1 + i->d, side, &went)) {
                 run(jump->a, jump->d);
             }

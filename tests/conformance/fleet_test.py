@@ -204,7 +204,8 @@ class ReopenedTest(unittest.TestCase):
         self.assertFalse(is_reopened(steps, 0, seen(sport=1005), seen()))   # nothing was closed
         self.assertFalse(is_reopened(steps, 2, seen(), seen(sport=1005)))   # not its own port
         self.assertFalse(is_reopened(steps, 2, seen('10.0.0.3', 1005), seen()))
-        self.assertFalse(is_reopened(steps, 2, [], seen()))
+        self.assertTrue(is_reopened(steps, 2, [], seen()))                  # lost by an ACL
+        self.assertFalse(is_reopened(steps, 0, [], seen()))
         self.assertFalse(is_reopened([steps[0], steps[1], steps[1]], 2, seen(sport=1005), seen()))
 
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A translated TCP connection that opens again: the one difference that no text of Open vSwitch tells.
+"""A TCP connection that opens again: the one difference that no text of Open vSwitch tells.
 
-Open vSwitch 3.1 lets the closed connection expire but keeps the port that NAT gave it until the next
-sweep, some seconds later, so the new connection gets another port. sluice gives it the same again.
+Open vSwitch 3.1 lets the closed connection expire but keeps its twin, the one by which answers are
+found, until the next sweep, some seconds later. With NAT the new connection gets another port;
+without, the SYN is neither new nor established to flows, which drop it where an ACL says so. sluice
+forgets both at once: the port is free again, and the SYN is new.
 """
 from choices import flow_of
 from compare import mask_checksums
@@ -26,18 +28,19 @@ def _without_source_port(frame):
 
 
 def is_reopened(steps, number, left, right):
-    """Whether step `number` of sluice's opens a closed connection again, and the frames of the two
-    sides differ in nothing but the source port, which is the sender's own in sluice's."""
+    """Whether step `number` of sluice's opens a closed connection again, and the reference has lost
+    it, or the frames of the two sides differ in nothing but the source port, which is the sender's
+    own in sluice's."""
     given = steps[number]['in']
-    if not isinstance(given, list) or len(left) != 1 or len(right) != 1:
+    if not isinstance(given, list) or len(left) > 1 or len(right) != 1:
         return False
     flow = flow_of(given[1])
     if tcp_flags(given[1]) & (_SYN | _ACK) != _SYN:
         return False
     closed = any(isinstance(step['in'], list) and flow_of(step['in'][1]) == flow
                  and tcp_flags(step['in'][1]) & (_FIN | _RST) for step in steps[:number])
-    if not closed:
-        return False
+    if not closed or not left:
+        return closed
     theirs, their_port = _without_source_port(left[0])
     own, own_port = _without_source_port(right[0])
     return theirs == own and own_port == flow[3][:4] != their_port

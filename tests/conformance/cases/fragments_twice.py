@@ -14,10 +14,9 @@ def later(sender, to, ident):
                        / payload(26))
 
 
-
 SPEC = net.spec(
     [later(a, c, 1), later(a, c, 1), later(c, a, 2), later(c, a, 2), later(b, c, 3), later(b, c, 3),
-     later(a, c, 1), a.udp(c), c.udp(a)],
+     a.udp(c), c.udp(a)],
     chassis=PHYSICAL['chassis'],
     nb=['lr-nat-add r dnat_and_snat 172.16.0.81 10.0.1.1',
         'lr-nat-add r dnat_and_snat 172.16.0.83 10.0.2.3'])
