@@ -158,7 +158,20 @@ def add_memory(commands):
     parser.set_defaults(run=run)
 
 
+def add_tso(commands):
+    parser = commands.add_parser('tso', help='TCP of guests with TSO over Geneve, both ways')
+    add_sides(parser)
+    parser.add_argument('--tso-guest', metavar='PATH', help='(default: $SLUICE_BUILD, build)')
+    parser.add_argument('--payload', type=int, default=64000, help='bytes of a large frame')
+    parser.add_argument('--write', action='store_true', help='the table into README.md')
+
+    def run(args):
+        import tso
+        return tso.run(args)
+    parser.set_defaults(run=run)
+
+
 def add_all(commands):
     for add in (add_compare, add_check, add_forward, add_steps, add_cliff, add_scaling,
-                add_southbound, add_control, add_memory):
+                add_southbound, add_control, add_memory, add_tso):
         add(commands)
