@@ -173,7 +173,7 @@ static __always_inline __u32 classify(void *data, void *end) {
             return NOT_OURS;
         vid = bpf_ntohs(*tci) & OUTER_VID_MASK;
         wanted = bpf_map_lookup_elem(&steer_vlans, &vid);
-        if (vid && wanted && *wanted)
+        if (wanted && *wanted)
             return STEER_TAGGED;
         if (vid)
             return NOT_OURS;
