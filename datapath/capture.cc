@@ -186,11 +186,22 @@ bool may_copy(const WorkerCtx& ctx, const CaptureSpec& spec, CaptureLane& lane) 
     return true;
 }
 
+/// A packet that the filter let pass: is it copied, and where is it? The cheaper question first.
+bool choose(const WorkerCtx& ctx, const CaptureSpec& spec, CaptureLane& lane, const rte_mbuf* m,
+            PortId port, CaptureDirection direction, Place* place) {
+    if (spec.datapath || !spec.logical.empty()) {
+        *place = place_on_port(ctx, m, port, direction);
+        return is_asked_for(spec, *place) && may_copy(ctx, spec, lane);
+    }
+    if (!may_copy(ctx, spec, lane)) {
+        return false;
+    }
+    *place = place_on_port(ctx, m, port, direction);
+    return true;
+}
+
 void copy_packet(WorkerCtx& ctx, const CaptureSpec& spec, CaptureLane& lane, const rte_mbuf* m,
                  CaptureRecord record) {
-    if (!may_copy(ctx, spec, lane)) {
-        return;
-    }
     const uint32_t cap_len = std::min(m->pkt_len, spec.snaplen);
     const uint32_t size = (sizeof record + cap_len + 7) & ~7u;
     uint8_t* to = lane.ring.reserve(size);
@@ -227,21 +238,20 @@ void capture_burst(WorkerCtx& ctx, rte_mbuf* const* pkts, unsigned n, PortId por
         lane.seen.add(n);
         for (unsigned i = 0; i < n; ++i) {
             const rte_mbuf* m = pkts[i];
-            if (!passes(spec.filter, lane, m)) {
+            Place place;
+            if (!passes(spec.filter, lane, m) ||
+                !choose(ctx, spec, lane, m, port, direction, &place)) {
                 continue;
             }
-            const Place place = place_on_port(ctx, m, port, direction);
-            if (is_asked_for(spec, place)) {
-                CaptureRecord record{};
-                record.flow = kNoFlow;
-                record.entered = direction == kCaptureTx ? meta_of(pkts[i]).key.context : 0;
-                record.datapath = place.datapath;
-                record.inport = place.inport;
-                record.outport = place.outport;
-                record.port = port;
-                record.direction = direction;
-                copy_packet(ctx, spec, lane, m, record);
-            }
+            CaptureRecord record{};
+            record.flow = kNoFlow;
+            record.entered = direction == kCaptureTx ? meta_of(pkts[i]).key.context : 0;
+            record.datapath = place.datapath;
+            record.inport = place.inport;
+            record.outport = place.outport;
+            record.port = port;
+            record.direction = direction;
+            copy_packet(ctx, spec, lane, m, record);
         }
     }
 }
@@ -260,7 +270,8 @@ void capture_drop(WorkerCtx& ctx, rte_mbuf* m, Drop reason, uint32_t flow, uint3
         if (!datapath) {
             place = place_on_port(ctx, m, port, kCaptureRx);
         }
-        if (passes(spec.filter, lane, m) && is_asked_for(spec, place)) {
+        if (passes(spec.filter, lane, m) && is_asked_for(spec, place) &&
+            may_copy(ctx, spec, lane)) {
             CaptureRecord record{};
             record.flow = flow;
             record.datapath = place.datapath;
