@@ -5,6 +5,7 @@ The reference is made to choose as sluice chose (choices.py). A difference is ex
   * expected_differences.json has it, or
   * the reference gave the packet up, or died of it, and said so (Reference.excuses), or
   * the packet opens a closed connection again (reopened.py), or
+  * it is a fragment that comes for the third time (repeated.py), or
   * it is an ICMP error that a hash leads elsewhere than its conversation (detours.py);
 the packets concerned are then taken out and everything is played again, because what follows may
 depend on them: the rest must be equal. For any other difference the reference is played again with
@@ -23,6 +24,7 @@ from detours import WHY as DETOUR, is_detoured
 from generate import generate
 from purpose import reason
 from reopened import WHY, is_reopened
+from repeated import WHY as REPEATED, is_repeated
 from shrink import shrink
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -148,6 +150,8 @@ class Fleet:
             why = 'reference: ' + excuses[0] if excuses else reason(difference)
             if not why and step >= 0 and is_reopened(own['steps'], step, *difference[3:]):
                 why = WHY
+            if not why and step >= 0 and is_repeated(own['steps'], step, *difference[3:]):
+                why = REPEATED
             if not why and step >= 0 and is_detoured(sides, step, *difference[3:],
                                                      spec.get('alternatives', ())):
                 why = DETOUR

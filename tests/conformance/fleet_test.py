@@ -8,6 +8,7 @@ from compare import compare
 from detours import is_detoured
 from fleet import Fleet, SideFailed
 from reopened import is_reopened
+from repeated import is_repeated
 from shrink import shrink
 from traffic import Host
 
@@ -207,6 +208,21 @@ class ReopenedTest(unittest.TestCase):
         self.assertTrue(is_reopened(steps, 2, [], seen()))                  # lost by an ACL
         self.assertFalse(is_reopened(steps, 0, [], seen()))
         self.assertFalse(is_reopened([steps[0], steps[1], steps[1]], 2, seen(sport=1005), seen()))
+
+
+class RepeatedTest(unittest.TestCase):
+    def test_a_fragment_three_times(self):
+        later = A.udp(B, frag=3)[1]
+        whole = A.udp(B)[1]
+
+        def judge(frame, times, left=('00',), right=()):
+            steps = [{'in': ['v1', frame], 'out': {}} for _ in range(times)]
+            return is_repeated(steps, times - 1, list(left), list(right))
+        self.assertTrue(judge(later, 3))
+        self.assertFalse(judge(later, 2))
+        self.assertFalse(judge(whole, 3))
+        self.assertFalse(judge(later, 3, left=()))
+        self.assertFalse(judge(later, 3, right=['00']))
 
 
 class RowsTest(unittest.TestCase):
