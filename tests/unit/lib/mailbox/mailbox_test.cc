@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/mailbox/mailbox.h"
 
+#include <poll.h>
+
 #include <catch2/catch.hpp>
 #include <thread>
 
@@ -65,6 +67,64 @@ TEST_CASE("a worker and the slow path may use their ends at the same time") {
     }
     worker.join();
     REQUIRE(whole);
+}
+
+TEST_CASE("a sleeping worker is woken by every packet, and a busy one costs no call") {
+    rte_mempool* pool = test_pool();
+    auto made = Mailbox::create(2);
+    REQUIRE(made.ok());
+    Mailbox& box = **made;
+    Mailbox::Sleeper& sleeper = box.worker_sleeper();
+    const auto is_readable = [&](int timeout_ms) {
+        pollfd waiting{sleeper.fd(), POLLIN, 0};
+        return poll(&waiting, 1, timeout_ms) == 1;
+    };
+    rte_mbuf* taken[4];
+    const auto inject = [&] { REQUIRE(box.inject(rte_pktmbuf_alloc(pool))); };
+    inject();  // nobody sleeps: nothing is written
+    CHECK_FALSE(is_readable(0));
+    CHECK_FALSE(box.is_worker_done());
+    REQUIRE(box.take_injected(taken, 4) == 1);
+    rte_pktmbuf_free(taken[0]);
+    CHECK(box.is_worker_done());
+    sleeper.announce();
+    inject();
+    CHECK(is_readable(0));
+    inject();  // said once is enough
+    sleeper.drain();
+    CHECK_FALSE(is_readable(0));
+    sleeper.end();
+    REQUIRE(box.take_injected(taken, 4) == 2);
+    rte_pktmbuf_free_bulk(taken, 2);
+
+    // Whoever puts something in while the other goes to sleep wakes it: no sleep is slept out.
+    constexpr unsigned kCount = 5000;
+    unsigned got = 0;
+    bool is_missed = false;
+    std::thread worker([&] {
+        while (got < kCount && !is_missed) {
+            sleeper.announce();
+            if (box.is_worker_done()) {
+                is_missed = !is_readable(20'000);
+            }
+            sleeper.end();
+            sleeper.drain();
+            const unsigned n = box.take_injected(taken, 4);
+            rte_pktmbuf_free_bulk(taken, n);
+            got += n;
+        }
+    });
+    for (unsigned i = 0; i < kCount;) {
+        rte_mbuf* m = rte_pktmbuf_alloc(pool);
+        if (m && box.inject(m)) {
+            ++i;
+        } else {
+            rte_pktmbuf_free(m);
+        }
+    }
+    worker.join();
+    CHECK_FALSE(is_missed);
+    CHECK(got == kCount);
 }
 
 }  // namespace
