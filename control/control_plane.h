@@ -95,8 +95,8 @@ struct ControlHooks {
     /// The full list whenever it changes; the slow path asks each with backoff until it is gone
     /// from the list. May be empty.
     std::function<void(const std::vector<ResolveRequest>&)> resolve;
-    /// What a port that the kernel shares is to hand to us (lib/program/steering.h): said again each
-    /// round, after publish. May be empty.
+    /// What a port that the kernel shares is to hand to us (lib/program/steering.h): said again
+    /// each round, after publish. May be empty.
     std::function<void(PortId, const Steering&)> steer;
     /// What the slow path is to watch (watch::Watch::configure), whenever it differs. May be empty.
     std::function<void(std::shared_ptr<const watch::Config>)> watch;

@@ -202,12 +202,13 @@ bool AfPacketPort::set_promiscuous(int fd, bool promiscuous) {
     packet_mreq membership{};
     membership.mr_ifindex = netdev_->index();
     membership.mr_type = PACKET_MR_PROMISC;
-    return set_option(fd, SOL_PACKET,
-                      promiscuous ? PACKET_ADD_MEMBERSHIP : PACKET_DROP_MEMBERSHIP, membership);
+    return set_option(fd, SOL_PACKET, promiscuous ? PACKET_ADD_MEMBERSHIP : PACKET_DROP_MEMBERSHIP,
+                      membership);
 }
 
 void AfPacketPort::set_listening(bool listens, bool promiscuous) {
-    // Loads the first byte of the frame and lets it pass if it has the group bit; or nothing passes.
+    // Loads the first byte of the frame and lets it pass if it has the group bit; or nothing
+    // passes.
     sock_filter groups[] = {{BPF_LD | BPF_B | BPF_ABS, 0, 0, 0},
                             {BPF_JMP | BPF_JSET | BPF_K, 0, 1, 1},
                             {BPF_RET | BPF_K, 0, 0, 0xffffffff},

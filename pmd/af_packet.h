@@ -57,8 +57,8 @@ uint16_t af_packet_tx_burst(void* queue, rte_mbuf** pkts, uint16_t n);
 class AfPacketPort final : public Device {
 public:
     static constexpr std::string_view kName = "af_packet";
-    static constexpr std::string_view kArgs[] = {"iface", "queues", "frames", "frame_size",
-                                                 "qdisc_bypass", "copies"};
+    static constexpr std::string_view kArgs[] = {"iface",      "queues",       "frames",
+                                                 "frame_size", "qdisc_bypass", "copies"};
     static unsigned mbufs_held(const PortSpec&) { return 256; }
     static Result<std::unique_ptr<Device>> open(const OpenContext& context);
     ~AfPacketPort() override;

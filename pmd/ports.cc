@@ -34,9 +34,9 @@ constexpr DriverEntry entry() {
 }
 
 constexpr DriverEntry kDrivers[] = {
-    entry<BondPort>(),     entry<AfPacketPort>(), entry<AfXdpPort>(), entry<DummyPort>(),  entry<MemifDriver>(),
-    entry<NullDriver>(),   entry<PcapDriver>(), entry<PciDriver>(),
-    entry<TapPort>(),      entry<VdevDriver>(), entry<VhostPort>(),
+    entry<BondPort>(),    entry<AfPacketPort>(), entry<AfXdpPort>(),  entry<DummyPort>(),
+    entry<MemifDriver>(), entry<NullDriver>(),   entry<PcapDriver>(), entry<PciDriver>(),
+    entry<TapPort>(),     entry<VdevDriver>(),   entry<VhostPort>(),
 };
 
 Result<const DriverEntry*> find_driver(const PortSpec& spec) {

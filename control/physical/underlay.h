@@ -62,7 +62,7 @@ struct Device {
     PortId port = kNoPort;
     uint64_t mac = 0;
     uint16_t mtu = 1500;
-    PortId exception = kNoPort;  ///< the kernel's leg: a device with the bridge's name
+    PortId exception = kNoPort;   ///< the kernel's leg: a device with the bridge's name
     bool kernel_is_host = false;  ///< the device is the kernel's own leg: it resolves next hops
     bool operator==(const Device&) const = default;
     bool is(const std::string& where) const {

@@ -32,6 +32,28 @@ s.sendall(b'x' * 300000)
 s.shutdown(socket.SHUT_WR)
 print(s.recv(100).decode())
 '''
+# A host in VLAN 7 on eth0, for kernels without VLAN devices: answers ARP and ping for 10.7.0.9.
+TAGGED_HOST = '''
+import socket, struct
+MAC, IP = b'\\x40\\x44\\0\\0\\0\\x77', socket.inet_aton('10.7.0.9')
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+s.setsockopt(263, 8, 1)     # PACKET_AUXDATA
+s.bind(('eth0', 3))
+while True:
+    f, aux, _, who = s.recvmsg(65536, 256)
+    status, _, _, _, _, tci, _ = struct.unpack('=IIIHHHH', aux[0][2][:20])
+    if who[2] == 4 or not status & 0x10 or tci & 0xfff != 7:
+        continue
+    head = f[6:12] + MAC + b'\\x81\\0\\0\\x07' + f[12:14]
+    if f[12:14] == b'\\x08\\x06' and f[21] == 1 and f[38:42] == IP:
+        s.send(head + f[14:21] + b'\\x02' + MAC + IP + f[22:32])
+    elif f[12:14] == b'\\x08\\0' and f[23] == 1 and f[34] == 8 and f[30:34] == IP:
+        total = struct.unpack('!H', f[16:18])[0]
+        icmp = bytearray(f[34:14 + total])
+        sum = struct.unpack('!H', icmp[2:4])[0] + 0x0800
+        icmp[0], icmp[2:4] = 0, struct.pack('!H', (sum & 0xffff) + (sum >> 16))
+        s.send(head + f[14:26] + f[30:34] + f[26:30] + icmp)
+'''
 
 
 class XdpHypervisor(SluiceHypervisor):
@@ -158,6 +180,43 @@ def follows_configuration(checks, lab, vm1, vm2):
     checks.reaches(vm1, vm2)
 
 
+def localnets(checks, lab, vm1, vm2):
+    """A VLAN and the untagged network on the NIC of the tunnels: an outside host reaches VMs there,
+    and the kernel still gets the broadcasts that it needs as well."""
+    hv1, hv2 = vm1.hypervisor, vm2.hypervisor
+    outside = lab.namespace('outside')
+    lab.connect(outside, 'eth0', lab.wire, 'to-outside', 1500)
+    lab.wire.run('ip', 'link', 'set', 'to-outside', 'master', 'wire')
+    lab.wire.run('ethtool', '-K', 'to-hv1', 'txvlan', 'off')
+    lab.helpers.append(outside.popen('/usr/bin/python3', '-c', TAGGED_HOST))
+    hv1.vsctl('set', 'Open_vSwitch', '.', 'external_ids:ovn-bridge-mappings=physical:br-phys')
+    before = hv1.counts()
+    outside.run('ip', 'address', 'add', '10.8.0.9/24', 'dev', 'eth0')
+    for name, tag, net in (('vm7', '7', '10.7.0'), ('vm0', '', '10.8.0')):
+        mac = '40:44:00:00:00:1' + name[-1]
+        lab.nbctl('ls-add', 'net-' + name, '--', 'lsp-add', 'net-' + name, 'wire-' + name, '--',
+                  'lsp-set-type', 'wire-' + name, 'localnet', '--',
+                  'lsp-set-addresses', 'wire-' + name, 'unknown', '--',
+                  'lsp-set-options', 'wire-' + name, 'network_name=physical', '--',
+                  'lsp-add', 'net-' + name, name, '--',
+                  'lsp-set-addresses', name, '%s %s.3' % (mac, net),
+                  *(['--', 'set', 'Logical_Switch_Port', 'wire-' + name, 'tag=' + tag] if tag else []))
+        vm = lab.vm(name, hv1, mac, net + '.3/24')
+        lab.wait_up([name])
+        lab.sync()
+        checks.reaches(vm, net + '.9')
+    outside.run('ip', 'neigh', 'flush', 'dev', 'eth0')
+    text = outside.run('ping', '-n', '-c', '3', '-i', '0.2', '10.8.0.3', check=False)
+    checks.check('an outside host pings a VM on its network', ' 3 received' in text, text)
+    now = hv1.counts()
+    for kind in ('steered_tagged', 'steered_untagged'):
+        checks.check('frames counted as ' + kind, now[kind] > before[kind] + 3, (before, now))
+    hv2.ns.run('ip', 'neigh', 'flush', 'dev', UPLINK)
+    text = hv2.ns.run('ping', '-n', '-c', '3', '-i', '0.2', hv1.ip, check=False)
+    checks.check('the kernel answers ARP and ping beside it', ' 3 received' in text, text)
+    checks.reaches(vm1, vm2)
+
+
 def survives(checks, lab, vm1, vm2):
     """kill -9, another's program, a clean exit."""
     hv1 = vm1.hypervisor
@@ -214,6 +273,7 @@ def test(checks):
         checks.check('no local interface beside it', 'br-phys' not in hv1.ns.run('ip', '-o', 'link'))
         follows_configuration(checks, lab, vm1, vm2)
         survives(checks, lab, vm1, vm2)
+        localnets(checks, lab, vm1, vm2)
         for host in lab.hypervisors.values():
             checks.check('%s still runs' % host.name, host.main.alive())
 
