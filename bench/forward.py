@@ -110,5 +110,7 @@ def run(args):
     from compare import points_of
     for name, flows in points_of(args.points):
         more = ['--cores', str(args.core), '--drops'] + (['--no-cache'] if args.no_cache else [])
+        if args.capture is not None:
+            more += ['--capture=' + args.capture] if args.capture else ['--capture']
         print(measure(args, name, flows, *more), flush=True)
     return 0

@@ -67,6 +67,8 @@ def add_forward(commands):
     parser = commands.add_parser('forward', help='sluice alone, from a Southbound file')
     parser.add_argument('points', nargs='+', metavar='SCENARIO[:FLOWS,...]')
     parser.add_argument('--no-cache', action='store_true', help='walk every packet')
+    parser.add_argument('--capture', metavar='FILTER',
+                        help='in turn with and without a capture of what FILTER takes ("": all)')
     add_offline(parser)
 
     def run(args):
