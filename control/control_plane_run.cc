@@ -124,8 +124,8 @@ void ControlPlane::Impl::fit_local_interfaces(std::vector<vswitch::WantedPort>* 
         }
         // While its port is opened anew, what is there stays, with the addresses it was given.
         const PortSpec* const open = plugger.open_spec(local.spec.name);
-        const bool has_port = std::any_of(
-            wanted->begin(), wanted->end(), [&](const vswitch::WantedPort& port) {
+        const bool has_port =
+            std::any_of(wanted->begin(), wanted->end(), [&](const vswitch::WantedPort& port) {
                 return !port.is_exception && port.bridge == local.bridge && port.error.empty();
             });
         if (open && has_port) {
@@ -242,9 +242,9 @@ chassis::Attachments ControlPlane::Impl::attachments() {
         }
     }
     if (ovs && contents()) {
-        here.mirrors = vswitch::local_mirrors(
-            *contents(), settings, plugger.wanted(),
-            [this](const std::string& name) { return plugger.id(name); });
+        here.mirrors =
+            vswitch::local_mirrors(*contents(), settings, plugger.wanted(),
+                                   [this](const std::string& name) { return plugger.id(name); });
     }
     return here;
 }

@@ -199,7 +199,8 @@ void Mirrors::add_local(const std::vector<chassis::Attachments::LocalMirror>& mi
             continue;
         }
         if (sinks->size() == kMaxMirrors) {
-            errors_.push_back(fmt::format("mirror {}: more than {} here", mirror.name, kMaxMirrors));
+            errors_.push_back(
+                fmt::format("mirror {}: more than {} here", mirror.name, kMaxMirrors));
             continue;
         }
         MirrorSink sink{};

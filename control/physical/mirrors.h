@@ -8,8 +8,8 @@
 // there are at most kMaxMirrors. An interface's mirrors are those of the port whose iface-id it
 // has, as with the reference, which mirrors Open vSwitch's port: containers inside a VIF are
 // copied with it. Mirrors of the local database (control/vswitch/local_mirrors.h) name interfaces
-// themselves and end at a port; numbers and bits are the same. A row that cannot be served is an error text and copies nothing.
-// Threads: control.
+// themselves and end at a port; numbers and bits are the same. A row that cannot be served is an
+// error text and copies nothing. Threads: control.
 #pragma once
 
 #include <map>

@@ -163,8 +163,7 @@ bool equal(const PortStats& a, const PortStats& b) {
     return a.rx_packets == b.rx_packets && a.rx_bytes == b.rx_bytes &&
            a.rx_dropped == b.rx_dropped && a.rx_errors == b.rx_errors &&
            a.tx_packets == b.tx_packets && a.tx_bytes == b.tx_bytes &&
-           a.tx_dropped == b.tx_dropped && a.tx_errors == b.tx_errors &&
-           a.work == b.work;
+           a.tx_dropped == b.tx_dropped && a.tx_errors == b.tx_errors && a.work == b.work;
 }
 
 // What `ovs-vsctl list Open_vSwitch` and, through the Chassis row, the CMS see of us.

@@ -108,7 +108,7 @@ struct InterfaceState {
     std::optional<uint16_t> mtu;
     std::optional<int64_t> ifindex;
     std::optional<PortStats> stats;
-    std::optional<bool> installed;  ///< write ovn-installed; nullopt leaves it alone
+    std::optional<bool> installed;     ///< write ovn-installed; nullopt leaves it alone
     std::optional<bool> lacp_current;  ///< a LACP partner answers; nullopt: no LACP
 };
 
@@ -124,9 +124,9 @@ public:
     const Contents& contents() const { return contents_; }
     const ovsdb::Client& client() const { return *client_; }
 
-    /// Writes what differs, and cur_cfg = next_cfg when `acknowledge`. `bonds`: by Port row, the MAC
-    /// of the active member ("": none). One transaction at a time: while one is under way nothing is
-    /// sent, and on_change comes when it is done.
+    /// Writes what differs, and cur_cfg = next_cfg when `acknowledge`. `bonds`: by Port row, the
+    /// MAC of the active member ("": none). One transaction at a time: while one is under way
+    /// nothing is sent, and on_change comes when it is done.
     void report(const std::map<Uuid, InterfaceState>& interfaces,
                 const std::map<Uuid, std::string>& bonds, bool acknowledge);
     /// Adds the bridge as ovn-controller does, unless it is there or asked for already.

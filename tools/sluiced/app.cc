@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 
+#include "control/capture/commands.h"
 #include "lib/base/log.h"
 #include "lib/program/steering.h"
-#include "control/capture/commands.h"
 #include "tools/daemon/paths.h"
 #include "tools/host/eal.h"
 #include "tools/sluiced/version.h"
