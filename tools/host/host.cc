@@ -107,12 +107,12 @@ Host::~Host() {
     rte_mempool_free(copy_pool_);
 }
 
-void Host::publish_ports(std::vector<Retire> retired) {
+void Host::publish_ports(const std::vector<Retire>& retired) {
     port_table_.swap(ports_->snapshot());
     wake_workers();
     if (!retired.empty()) {
         rcu_.synchronize();
-        for (Retire& retire : retired) {
+        for (const Retire& retire : retired) {
             retire();
         }
     }

@@ -51,7 +51,7 @@ public:
 
     pmd::Ports& ports() { return *ports_; }
     /// Publishes the port table; calls the closures after a grace period.
-    void publish_ports(std::vector<Retire> retired = {});
+    void publish_ports(const std::vector<Retire>& retired = {});
     void publish_pipeline(std::unique_ptr<const Pipeline> pipeline);
     /// Null: nobody captures.
     void publish_capture(std::unique_ptr<const CaptureSet> set) { capture_.swap(std::move(set)); }

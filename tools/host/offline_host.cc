@@ -204,9 +204,9 @@ void make_slow_path(OfflineHost* host) {
 
 }  // namespace
 
-Result<std::unique_ptr<OfflineHost>> open_offline(const OfflineOptions& options, HostConfig config,
-                                                  unsigned memory_mb, bool huge,
-                                                  bool dummy_for_unnamed) {
+Result<std::unique_ptr<OfflineHost>> open_offline(const OfflineOptions& options,
+                                                  const HostConfig& config, unsigned memory_mb,
+                                                  bool huge, bool dummy_for_unnamed) {
     Result<std::string> file = southbound_file(options.sb);
     if (!file) {
         return file.error();

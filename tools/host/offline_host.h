@@ -48,9 +48,9 @@ struct OfflineHost {
 
 /// Starts EAL, opens the ports, builds and publishes the pipeline. VIFs that the file binds to the
 /// chassis and no option names become in-memory ports of the same name when `dummy_for_unnamed`.
-Result<std::unique_ptr<OfflineHost>> open_offline(const OfflineOptions& options, HostConfig config,
-                                                  unsigned memory_mb, bool huge,
-                                                  bool dummy_for_unnamed);
+Result<std::unique_ptr<OfflineHost>> open_offline(const OfflineOptions& options,
+                                                  const HostConfig& config, unsigned memory_mb,
+                                                  bool huge, bool dummy_for_unnamed);
 
 /// A local copy of the Southbound: `sb` itself when it is a file; for a remote (unix:, tcp:) the
 /// contents are fetched once into a temporary file.

@@ -158,7 +158,7 @@ Result<void> run(int argc, char** argv) {
         OfflineRequest request;
         request.db_file = *file;
         request.chassis = o->chassis.chassis;
-        const Result<void> listed = list_passes(request, o->passes, &listener);
+        Result<void> listed = list_passes(request, o->passes, &listener);
         if (*file != o->chassis.sb) {
             unlink(file->c_str());
         }
