@@ -4,8 +4,8 @@
 // The worker that owns a block is its only writer and uses plain relaxed stores; any thread may
 // read at any time and sees each value whole. Lists: counters.def, drops.def. Per logical flow
 // packets and bytes live in FlowCounters, indexed by Rule::flow: the control thread grows them
-// before it publishes rules with larger ids, workers write, readers sum. What is counted by physical
-// port stands in port_work.def; drivers count some of it, workers the rest.
+// before it publishes rules with larger ids, workers write, readers sum. What is counted by
+// physical port stands in port_work.def; drivers count some of it, workers the rest.
 #pragma once
 
 #include <array>
