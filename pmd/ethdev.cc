@@ -44,6 +44,11 @@ uint32_t caps_of(uint64_t tx, uint64_t rx) {
     return caps;
 }
 
+uint16_t mtu_of(uint16_t ethdev) {
+    uint16_t mtu = 0;
+    return rte_eth_dev_get_mtu(ethdev, &mtu) == 0 ? mtu : uint16_t{1500};
+}
+
 Error dpdk_error(const PortSpec& spec, const char* what, int code) {
     return Error{fmt::format("port {}: {}: {}", spec.name, what, rte_strerror(-code))};
 }
@@ -168,11 +173,7 @@ Result<void> EthdevPort::configure(const OpenContext& context, const EthdevReque
     if (code != 0) {
         LOG_DBG("port {}: no promiscuous mode: {}", spec.name, rte_strerror(-code));
     }
-    if (context.mtu) {
-        mtu_ = context.mtu;
-    } else if (rte_eth_dev_get_mtu(ethdev_, &mtu_) != 0) {
-        mtu_ = 1500;
-    }
+    mtu_ = context.mtu ? context.mtu : mtu_of(ethdev_);
     return {};
 }
 

@@ -4,7 +4,8 @@
 //   null    size= copy= no-rx=                      frames from nowhere, to nowhere
 //   pcap    rx_pcap= tx_pcap= infinite_rx= ...      frames from and to capture files
 //   memif   role= id= socket= secret= ...           shared memory with VPP or another DPDK process
-//   pci     devargs=0000:01:00.0,... queues=        a NIC bound to vfio-pci or mlx5; rx_desc= tx_desc=
+//   pci     devargs=0000:01:00.0,... queues=        a NIC bound to vfio-pci or mlx5; rx_desc=
+//   tx_desc=
 //           lsc_interrupt= rx_flow_ctrl= tx_flow_ctrl= flow_ctrl_autoneg= as Open vSwitch's options
 //   vdev    devargs=net_null0,...  queues=          any other virtual device, as in
 //                                                   ovs-vsctl options:dpdk-devargs=

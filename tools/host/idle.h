@@ -25,7 +25,7 @@ namespace sluice {
 
 struct IdleConfig {
     /// Longest nap of a worker that has ports that can only be polled. 0: no worker ever sleeps.
-    unsigned nap_us = 100;
+    unsigned nap_us = 150;
 };
 
 class Idle {

@@ -82,8 +82,9 @@ po::options_description describe(Options* o, std::string* cores, std::vector<std
         "conntrack-fragments-kb", po::value(&o->conntrack_fragments_kb)->value_name("KB"),
         "packet buffers that may wait for the rest of a fragmented packet (default 16384)")(
         "idle-sleep-us", po::value(&o->idle_sleep_us)->value_name("US"),
-        "idle workers sleep until packets come; where a port can only be polled (dummy, pcap, null, "
-        "memif, pci), at most so long at a time (default 100). 0: workers poll all the time")(
+        "idle workers sleep until packets come; where a port can only be polled (dummy, pcap, "
+        "null, "
+        "memif, pci), at most so long at a time (default 150). 0: workers poll all the time")(
         "eal", po::value(&o->eal)->composing()->value_name("ARG"),
         "further argument to DPDK's EAL");
     po::options_description daemon("Daemon");

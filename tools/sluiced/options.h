@@ -37,7 +37,7 @@ struct Options {
     unsigned cache_entries = 262144;
     uint32_t conntrack_connections = 1u << 20;
     uint32_t conntrack_fragments_kb = 16384;
-    unsigned idle_sleep_us = 100;  ///< longest nap where ports can only be polled; 0 no sleep
+    unsigned idle_sleep_us = 150;  ///< longest nap where ports can only be polled; 0 no sleep
     std::vector<std::string> eal;
 
     bool legacy_geneve = false;  ///< send Geneve option class 0xffff type 0

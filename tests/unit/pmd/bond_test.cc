@@ -90,7 +90,12 @@ TEST_CASE("active-backup sends and receives by one member and tells the switch w
     REQUIRE(run("ip link set f0 down"));
     REQUIRE(eventually([&] { return lab.is_active(1); }));
     // For each source that went out, a RARP over the new way, as RFC 903 has it.
-    std::vector<Bytes> told = {*lab.far1->receive(0x8035), *lab.far1->receive(0x8035)};
+    std::vector<Bytes> told;
+    for (unsigned i = 0; i < 2; ++i) {
+        const std::optional<Bytes> frame = lab.far1->receive(0x8035);
+        REQUIRE(frame);
+        told.push_back(*frame);
+    }
     std::sort(told.begin(), told.end(),
               [](const Bytes& a, const Bytes& b) { return a[11] < b[11]; });
     CHECK(Bytes(told[0].begin(), told[0].begin() + 14) ==
@@ -174,14 +179,15 @@ TEST_CASE("LACP frames never reach the pipeline, and without a partner nothing e
     CHECK(parsed->actor.port_priority == 65535);
     CHECK((parsed->actor.state & 0x07) == 0x07);
     REQUIRE(lab.far0->send(from(0x21)));
-    REQUIRE(lab.far0->send(pmd::build_lacpdu({}, *parse_mac("02:00:00:00:00:77"))));
     CHECK(eventually([&] {
-        received(lab, 0);
-        return lab.report().members[0].lacp->rx_pdus == 1;
+        // Again and again: what was heard is believed for three seconds only.
+        lab.far0->send(pmd::build_lacpdu({}, *parse_mac("02:00:00:00:00:77")));
+        CHECK(received(lab, 0) == 0);
+        const BondReport r = lab.report();
+        return r.members[0].lacp->receive == "current" && r.lacp_status == "negotiated";
     }));
     CHECK(lab.report().rx_refused == 1);
-    CHECK(lab.report().members[0].lacp->receive == "current");
-    CHECK(lab.report().lacp_status == "negotiated");
+    CHECK(lab.report().members[0].lacp->rx_pdus > 0);
     REQUIRE(send(*lab.table, lab.bond, from(0x11)));
     CHECK(lab.ports->stats(lab.bond)->tx_dropped == 1);
 }

@@ -57,6 +57,10 @@ TEST_CASE("pinned queues go where they belong and have the worker to themselves"
     CHECK(place_queues(queues, workers(3), {}) == Places{0, 1, 2, 0});
     PlacementPolicy shared;
     shared.isolates = false;
+    queues[1].load = 0;
+    CHECK(place_queues(queues, workers(3), {}) == Places{0, 1, 2, 0});
+    CHECK(place_queues(queues, workers(3), shared) == Places{0, 1, 2, 1});
+    queues[1].load = 10;
     const Places all = place_queues(queues, workers(2), shared);
     CHECK(all[1] == 1);
     CHECK(std::count(all.begin(), all.end(), 1) == 2);
