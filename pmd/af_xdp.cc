@@ -12,8 +12,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <map>
+#include <string_view>
 
 #include "lib/base/log.h"
 
@@ -48,7 +48,7 @@ unsigned queues_of(int fd, const std::string& iface) {
 bool is_veth(int fd, const std::string& iface) {
     ethtool_drvinfo info{};
     info.cmd = ETHTOOL_GDRVINFO;
-    return ask_ethtool(fd, iface, &info) && std::strncmp(info.driver, "veth", 5) == 0;
+    return ask_ethtool(fd, iface, &info) && std::string_view(info.driver) == "veth";
 }
 
 Result<unsigned> wanted_queues(const PortSpec& spec, unsigned there) {
@@ -56,7 +56,7 @@ Result<unsigned> wanted_queues(const PortSpec& spec, unsigned there) {
         return Error{fmt::format("port {}: queues and n_rxq say the same: give one", spec.name)};
     }
     const std::string key = spec.arg("n_rxq").empty() ? "queues" : "n_rxq";
-    const Result<unsigned> n = number_arg(spec, key, there, 1, STEER_MAX_QUEUES);
+    Result<unsigned> n = number_arg(spec, key, there, 1, STEER_MAX_QUEUES);
     if (n && *n > there) {
         return Error{
             fmt::format("port {}: {}={}, but the device has {} receive queue{}: see "
@@ -156,7 +156,7 @@ Result<void> AfXdpPort::open_queues(const OpenContext& context, Copy copy) {
             return opened.error();
         }
         (*opened)->fill();
-        const Result<void> set = program_->set_socket(settings.queue, (*opened)->fd());
+        Result<void> set = program_->set_socket(settings.queue, (*opened)->fd());
         if (!set) {
             return set;
         }
@@ -268,7 +268,7 @@ Result<void> AfXdpPort::steer(const Steering& steering) {
         prepare_for_tags();
     }
     copies_->set_listening(steering.untagged, steering.untagged || !steering.vlans.empty());
-    const Result<void> done = program_->steer(steering, mac());
+    Result<void> done = program_->steer(steering, mac());
     if (program_->is_attached() || is_gone()) {
         return done;
     }
