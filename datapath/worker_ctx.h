@@ -13,11 +13,11 @@
 #include "datapath/cache.h"
 #include "datapath/conntrack/fragments.h"
 #include "datapath/drop_ring.h"
+#include "datapath/join.h"
 #include "datapath/mac_uses.h"
 #include "datapath/program.h"
 #include "datapath/shared_memories.h"
 #include "datapath/shortcut.h"
-#include "datapath/join.h"
 #include "datapath/stages.h"
 #include "datapath/tunnel/stt_reassembly.h"
 #include "datapath/walk_ct.h"
@@ -46,8 +46,8 @@ struct WorkerCtx {
     const Pipeline* pipeline = nullptr;
     const PortTable* ports = nullptr;
     const CaptureSet* capture = nullptr;  ///< null: nobody captures
-    uint64_t now = 0;     ///< TSC cycles
-    uint64_t now_ms = 0;  ///< the same in milliseconds
+    uint64_t now = 0;                     ///< TSC cycles
+    uint64_t now_ms = 0;                  ///< the same in milliseconds
 
     const uint64_t cycles_per_ms;
     uint64_t hash_keys[4] = {};  ///< secrets of the cache's hash, from the seed

@@ -37,9 +37,9 @@ struct EthdevRequest {
     uint16_t n_desc = 512;
     uint16_t n_tx_desc = 512;
     std::optional<Mac> mac;
-    bool has_lsc = false;      ///< changes of the link by interrupt, not by asking
-    bool rx_pauses = false;    ///< sends pause frames when its rings fill
-    bool tx_pauses = false;    ///< obeys those of the peer
+    bool has_lsc = false;    ///< changes of the link by interrupt, not by asking
+    bool rx_pauses = false;  ///< sends pause frames when its rings fill
+    bool tx_pauses = false;  ///< obeys those of the peer
     bool pause_autoneg = false;
 };
 

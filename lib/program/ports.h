@@ -187,8 +187,8 @@ struct PortStats {
     uint64_t rx_errors = 0;   ///< arrived malformed
     uint64_t tx_packets = 0;
     uint64_t tx_bytes = 0;
-    uint64_t tx_dropped = 0;  ///< not taken by the device
-    uint64_t tx_errors = 0;   ///< refused by the device
+    uint64_t tx_dropped = 0;                  ///< not taken by the device
+    uint64_t tx_errors = 0;                   ///< refused by the device
     std::array<uint64_t, kPortWorks> work{};  ///< offloads: lib/stats/port_work.def
 };
 
@@ -231,7 +231,7 @@ struct PortInfo {
     uint32_t caps = 0;
     bool link_up = false;
     bool is_gone =
-        false;  ///< the device vanished under the port: remove it, add it when it is back
+        false;            ///< the device vanished under the port: remove it, add it when it is back
     std::string trouble;  ///< why nothing is taken from the peer any more; empty: all is well
     std::vector<uint16_t> rx_worker;  ///< which worker polls queue i
     std::vector<QueuePlace> rx;       ///< the same with its reasons and its cost

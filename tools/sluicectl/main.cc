@@ -69,7 +69,8 @@ bool want_colour(const CtlOptions& o) {
         return o.colour == "always";
     }
     const char* term = std::getenv("TERM");
-    return isatty(STDOUT_FILENO) && !std::getenv("NO_COLOR") && term && std::strcmp(term, "dumb") != 0;
+    return isatty(STDOUT_FILENO) && !std::getenv("NO_COLOR") && term &&
+           std::strcmp(term, "dumb") != 0;
 }
 
 int complain(const std::string& text, int status) {
