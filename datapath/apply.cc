@@ -43,11 +43,11 @@ bool inner_nat(rte_mbuf* m, const uint64_t* w) {
 
 /// What stands behind a meter without tokens is not done for this packet.
 /// The walk has taken tokens for its own packet already.
-void pass_meter(WorkerCtx& ctx, const rte_mbuf* m, const uint64_t* w, bool is_walked) {
+void pass_meter(WorkerCtx& ctx, uint32_t pkt_len, const uint64_t* w, bool is_walked) {
     const auto bit = static_cast<uint16_t>(1u << act::a(w[0]));
     ctx.closed_meters &= static_cast<uint16_t>(~bit);
     const uint32_t flow = static_cast<uint32_t>(w[1] >> 32);
-    const uint32_t length = w[3] ? static_cast<uint32_t>(w[3]) : m->pkt_len;
+    const uint32_t length = w[3] ? static_cast<uint32_t>(w[3]) : pkt_len;
     if (!is_walked &&
         !ctx.meters->take_flow(flow, act::d(w[0]), act::d(w[1]), length, ctx.now_ms)) {
         ctx.closed_meters |= bit;
@@ -167,9 +167,10 @@ void send_message(WorkerCtx& ctx, const uint64_t* w) {
     ctx.counters->add(sent ? Counter::k_messages : Counter::k_messages_lost);
 }
 
-void run_side(WorkerCtx& ctx, const rte_mbuf* m, const uint64_t* w, bool is_walked) {
+/// May come after the section that has sent the packet: so it is given the length alone.
+void run_side(WorkerCtx& ctx, uint32_t pkt_len, const uint64_t* w, bool is_walked) {
     if (act::of(*w) == Act::kMeter) {
-        pass_meter(ctx, m, w, is_walked);
+        pass_meter(ctx, pkt_len, w, is_walked);
     } else if (act::of(*w) == Act::kDrop) {
         ctx.drop(static_cast<Drop>(act::a(w[0])), act::d(w[0]), static_cast<uint32_t>(w[1] >> 32),
                  static_cast<uint32_t>(w[1]));
@@ -227,8 +228,9 @@ void apply(WorkerCtx& ctx, rte_mbuf* m, const ProgramView& program, bool last) {
     const uint64_t* w = program.words;
     const uint64_t* const end = w + program.n_words;
     const bool is_walked = program.words == ctx.program.words;
+    const uint32_t pkt_len = m->pkt_len;
     bool mine = true;
-    if (SLUICE_UNLIKELY(m->pkt_len > ctx.pipeline->tunnel_room)) {
+    if (SLUICE_UNLIKELY(pkt_len > ctx.pipeline->tunnel_room)) {
         tell_too_big(ctx, m, program);
     }
     while (w != end) {
@@ -239,7 +241,7 @@ void apply(WorkerCtx& ctx, rte_mbuf* m, const ProgramView& program, bool last) {
             continue;
         }
         if (act::of(head) == Act::kSideSection) {
-            run_side(ctx, m, w, is_walked);
+            run_side(ctx, pkt_len, w, is_walked);
             if (SLUICE_UNLIKELY(ctx.capture != nullptr) && mine) {
                 capture_side(ctx, m, w);
             }

@@ -6,12 +6,10 @@
 // device. All else goes on into the kernel, which keeps the NIC's addresses, ARP and ND, ssh and
 // BGP. What is ours is told by Ports::steer(), at any time; before the first time nothing is.
 //
-// Why not DPDK's net_af_xdp. Of 22.11, on the machine this was written on: it opens the program
-// object by itself and attaches it with empty maps, so that addresses and ports could only be
-// written by looking its maps up from outside; the map of sockets must have one fixed name; it
-// refuses the second queue of a veth ("Failed to init internals"); a frame above 3560 bytes is
-// lost; it spends one of the 32 ethdevs. On a veth both are bound by the kernel's copy and its
-// softirq.
+// Why not DPDK's net_af_xdp. That of 22.11 opens the program object by itself and attaches it with
+// empty maps, so that addresses and ports could only be written by looking its maps up from
+// outside; the map of sockets must have one fixed name; it refuses the second queue of a veth
+// ("Failed to init internals"); a frame above 3560 bytes is lost; it spends one of the 32 ethdevs.
 //
 // Queues. Frames of a queue without a socket would go to the kernel, which has nobody listening: so
 // every receive queue of the device is bound unless `queues` says fewer, and then start-up says
