@@ -50,9 +50,9 @@ Mailbox::Sleeper::~Sleeper() {
 }
 
 void Mailbox::Sleeper::announce() {
-    is_asleep_.store(true, std::memory_order_relaxed);
-    // Orders that before the last look at the rings; the other half is in wake().
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    // One of two exchanges comes first: ours, then wake() sees it; or wake()'s, then the last look at
+    // the rings, which follows, sees what was put there. No fence, which TSan does not know.
+    is_asleep_.exchange(true, std::memory_order_acq_rel);
 }
 
 void Mailbox::Sleeper::drain() {
@@ -61,10 +61,7 @@ void Mailbox::Sleeper::drain() {
 }
 
 void Mailbox::Sleeper::wake() {
-    // Orders what the caller put into a ring before the question whether anybody sleeps.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (is_asleep_.load(std::memory_order_relaxed) &&
-        is_asleep_.exchange(false, std::memory_order_acq_rel)) {
+    if (is_asleep_.exchange(false, std::memory_order_acq_rel)) {
         const uint64_t one = 1;
         [[maybe_unused]] const ssize_t written = write(fd_, &one, sizeof one);
     }
