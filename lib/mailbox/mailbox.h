@@ -70,7 +70,7 @@ public:
         /// Sleeper's thread, before it looks at its rings for the last time.
         void announce();
         /// Sleeper's thread, awake again.
-        void end() { is_asleep_.store(false, std::memory_order_relaxed); }
+        void end() { is_asleep_.exchange(false, std::memory_order_acq_rel); }
         /// For who waits for a level and not for an edge: makes fd() silent again.
         void drain();
         /// Any thread, after it put something where the sleeper looks.
