@@ -15,6 +15,12 @@ namespace {
 
 constexpr unsigned kUrgentRing = 1024;
 
+/// As rte_ring_empty(), which reads what the other end writes as if it were nobody's.
+bool is_empty(const rte_ring* ring) {
+    return __atomic_load_n(&ring->prod.tail, __ATOMIC_ACQUIRE) ==
+           __atomic_load_n(&ring->cons.tail, __ATOMIC_ACQUIRE);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Mailbox>> Mailbox::create(unsigned worker) {
@@ -50,8 +56,8 @@ Mailbox::Sleeper::~Sleeper() {
 }
 
 void Mailbox::Sleeper::announce() {
-    // One of two exchanges comes first: ours, then wake() sees it; or wake()'s, then the last look at
-    // the rings, which follows, sees what was put there. No fence, which TSan does not know.
+    // One of two exchanges comes first: ours, then wake() sees it; or wake()'s, then the last look
+    // at the rings, which follows, sees what was put there. No fence, which TSan does not know.
     is_asleep_.exchange(true, std::memory_order_acq_rel);
 }
 
@@ -110,11 +116,11 @@ bool Mailbox::inject(rte_mbuf* packet) {
 }
 
 bool Mailbox::is_worker_done() const {
-    return rte_ring_empty(inject_);
+    return is_empty(inject_);
 }
 
 bool Mailbox::is_slow_path_done() const {
-    return rte_ring_empty(punt_) && rte_ring_empty(urgent_) && rte_ring_empty(messages_);
+    return is_empty(punt_) && is_empty(urgent_) && is_empty(messages_);
 }
 
 }  // namespace sluice
