@@ -51,6 +51,19 @@ bool is_plain_l4(const PacketKey& key) {
            (key.ip_proto == wire::kProtoTcp || key.ip_proto == wire::kProtoUdp);
 }
 
+/// The item has its key: whether it is the one of the item before, else where the cache has it.
+void place_key(WorkerCtx& ctx, Item* item) {
+    const Item* before = item == ctx.items ? nullptr : item - 1;
+    item->repeats =
+        before && before->mask == item->mask && FlowCache::is_same(before->key, item->key);
+    if (item->repeats) {
+        item->hash = before->hash;
+        return;
+    }
+    item->hash = ctx.cache.hash(item->key);
+    ctx.cache.prefetch_set(item->hash);
+}
+
 /// Fills what the key says about the entry, and whether the cache may be asked.
 void finish_item(WorkerCtx& ctx, Item* item) {
     const Pipeline& pipeline = *ctx.pipeline;
@@ -66,15 +79,7 @@ void finish_item(WorkerCtx& ctx, Item* item) {
     item->repeats = false;
     if (item->mask) {
         FlowCache::mask_key(key, *item->mask, len_class, &item->key);
-        const Item* before = item == ctx.items ? nullptr : item - 1;
-        item->repeats =
-            before && before->mask == item->mask && FlowCache::is_same(before->key, item->key);
-        if (!item->repeats) {
-            item->hash = ctx.cache.hash(item->key);
-            ctx.cache.prefetch_set(item->hash);
-        } else {
-            item->hash = before->hash;
-        }
+        place_key(ctx, item);
     }
     key.len_class = len_class;
 }
@@ -266,12 +271,57 @@ void plain_to_logical(WorkerCtx& ctx, rte_mbuf** pkts, unsigned n, PortId id,
     }
 }
 
+/// False when packets of the port must be looked at one by one.
+bool is_plain_underlay(const WorkerCtx& ctx, PortId id, PlainUnderlay* out) {
+    const Pipeline& pipeline = *ctx.pipeline;
+    const PortEntry* port = id < pipeline.entries.size() ? pipeline.entries[id] : nullptr;
+    if (!port || !port->underlay || port->forward_to != kNoPort || pipeline.too_many_pkt_lens ||
+        SLUICE_UNLIKELY(ctx.trace != nullptr) || !ctx.cache.enabled()) {
+        return false;
+    }
+    const Underlay& underlay = *port->underlay;
+    if (underlay.mac == 0 || underlay.ip4.empty()) {
+        return false;
+    }
+    *out = {__builtin_bswap64(underlay.mac) >> 16, __builtin_bswap32(underlay.ip4[0].ip),
+            __builtin_bswap16(underlay.geneve_port)};
+    return true;
+}
+
+void plain_from_underlay(WorkerCtx& ctx, rte_mbuf** pkts, unsigned n, PortId id,
+                         const PlainUnderlay& underlay) {
+    constexpr unsigned kLine = 64;  // where inner addresses and ports are
+    for (unsigned i = 0; i < n; ++i) {
+        __builtin_prefetch(rte_pktmbuf_mtod_offset(pkts[i], const void*, kLine));
+    }
+    for (unsigned i = 0; i < n; ++i) {
+        Item* const item = next_item(ctx);
+        if (SLUICE_UNLIKELY(!receive_plain_tunnel(ctx, pkts[i], underlay, item))) {
+            --ctx.n_items;
+            one_to_logical(ctx, pkts[i], id);
+            continue;
+        }
+        meta_of(pkts[i]).key.in_port = id;
+        if (ctx.config.joins && join(ctx, item)) {
+            --ctx.n_items;
+            continue;
+        }
+        item->entry = nullptr;
+        place_key(ctx, item);
+    }
+}
+
 }  // namespace
 
 void physical_to_logical(WorkerCtx& ctx, rte_mbuf** pkts, unsigned n, PortId id) {
     PlainPort port;
     if (SLUICE_LIKELY(is_plain(ctx, id, &port))) {
         plain_to_logical(ctx, pkts, n, id, port);
+        return;
+    }
+    PlainUnderlay underlay;
+    if (is_plain_underlay(ctx, id, &underlay)) {
+        plain_from_underlay(ctx, pkts, n, id, underlay);
         return;
     }
     for (unsigned i = 0; i < n; ++i) {

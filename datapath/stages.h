@@ -80,6 +80,18 @@ enum class UnderlayVerdict : uint8_t {
 /// Looks at a parsed packet that came in on an underlay port.
 UnderlayVerdict receive_underlay(WorkerCtx& ctx, rte_mbuf* m, const Underlay& underlay, Item* item);
 
+/// What plain tunnel packets of an underlay port have in common, as it lies on the wire.
+struct PlainUnderlay {
+    uint64_t mac;   ///< six bytes and two that do not count
+    uint32_t ip;    ///< the first address
+    uint16_t port;  ///< of Geneve
+};
+/// The quick way of tunnel packets as nearly all are: Geneve over IPv4 to the port's first address,
+/// with OVN's option alone, around a frame that parse_plain() reads. Does what parsing,
+/// receive_underlay() and the cache key of a packet do together. False: nothing was done, those
+/// must.
+bool receive_plain_tunnel(WorkerCtx& ctx, rte_mbuf* m, const PlainUnderlay& underlay, Item* item);
+
 // --- phy_to_log.cc -----------------------------------------------------------------------------
 /// Turns received packets into items of ctx: none (dropped, punted), one, or one per localnet
 /// entry.

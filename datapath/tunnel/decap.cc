@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "datapath/edit.h"
+#include "datapath/parse_plain.h"
 #include "datapath/stages.h"
 #include "datapath/super_frame.h"
 #include "datapath/trace.h"
@@ -284,7 +285,83 @@ UnderlayVerdict finish(WorkerCtx& ctx, rte_mbuf* m, const Item& item, Drop reaso
     return UnderlayVerdict::kDropped;
 }
 
+// A plain tunnel packet up to its inner frame.
+constexpr uint32_t kPlainIp = kEthLen;
+constexpr uint32_t kPlainUdp = kPlainIp + kIp4MinLen;
+constexpr uint32_t kPlainGeneve = kPlainUdp + kUdpLen;
+constexpr uint32_t kPlainOption = kPlainGeneve + kGeneveLen;
+constexpr uint32_t kOvnOptionLen = 8;
+constexpr uint32_t kPlainHeader = kPlainOption + kOvnOptionLen;
+
+/// The headers at `p`, `len` bytes with the inner frame, are those of a plain tunnel packet.
+bool is_plain_outer(const uint8_t* p, uint32_t len, const PlainUnderlay& underlay) {
+    constexpr uint64_t kMac = 0xffffffffffff;
+    constexpr uint32_t kCritical = uint32_t{kGeneveCritical} << 8;
+    constexpr uint32_t kBase = 2 | uint32_t{plain::swap(kTypeTeb)} << 16;  // 8 bytes of options
+    constexpr uint32_t kOption = plain::swap(kOptClassOvn) | uint32_t{kOptTypeOvn} << 16 | 1u << 24;
+    const uint32_t total = get16(p + kPlainIp + 2);
+    return ((plain::load64(p) ^ underlay.mac) & kMac) == 0 &&
+           plain::load16(p + 12) == plain::swap(kTypeIp4) &&
+           plain::load32(p + kPlainIp + 16) == underlay.ip &&
+           (plain::load16(p + kPlainIp) & plain::swap(0xff03)) == plain::swap(0x4500) &&
+           (plain::load16(p + kPlainIp + 6) & plain::swap(0x3fff)) == 0 &&
+           p[kPlainIp + 9] == kProtoUdp && plain::load16(p + kPlainUdp + 2) == underlay.port &&
+           total == len - kPlainIp && get16(p + kPlainUdp + 4) == total - kIp4MinLen &&
+           (plain::load32(p + kPlainGeneve) & ~kCritical) == kBase &&
+           plain::load32(p + kPlainOption) == kOption && checksum::good(p + kPlainIp, kIp4MinLen);
+}
+
+/// The UDP checksum is absent or right.
+bool is_plain_sum_good(const uint8_t* p, uint32_t len, Outer* outer) {
+    const uint8_t* udp = p + kPlainUdp;
+    if (plain::load16(udp + 6) == 0) {
+        return true;
+    }
+    outer->body_sum = checksum::fold(checksum::sum(udp, len - kPlainUdp));
+    outer->is_summed =
+        checksum::fold(uint64_t{outer->body_sum} +
+                       pseudo_sum(p + kPlainIp, false, kProtoUdp, len - kPlainUdp)) == 0xffff;
+    return outer->is_summed;
+}
+
 }  // namespace
+
+bool receive_plain_tunnel(WorkerCtx& ctx, rte_mbuf* m, const PlainUnderlay& underlay, Item* item) {
+    const auto* p = rte_pktmbuf_mtod(m, const uint8_t*);
+    const uint32_t len = m->data_len;
+    Outer outer;
+    if (SLUICE_UNLIKELY(m->nb_segs != 1 || is_super(m) || len < kPlainHeader + kEthLen ||
+                        !is_plain_outer(p, len, underlay) || !is_plain_sum_good(p, len, &outer))) {
+        return false;
+    }
+    const uint32_t datapath_key = get24(p + kPlainGeneve + 4);
+    const Datapath* const* datapath = ctx.pipeline->by_key.find(datapath_key);
+    PacketMeta& meta = meta_of(m);
+    PacketClass packet_class;
+    const uint8_t len_class = len_class_of(*ctx.pipeline, len - kPlainHeader);
+    if (SLUICE_UNLIKELY(!datapath || datapath_key == 0 ||
+                        !parse_plain(p + kPlainHeader, len - kPlainHeader, len_class, &meta.key,
+                                     &packet_class))) {
+        return false;
+    }
+    const uint32_t inport = get16(p + kPlainOption + 4) & 0x7fff;
+    const uint32_t outport = get16(p + kPlainOption + 6);
+    m->data_off = static_cast<uint16_t>(m->data_off + kPlainHeader);
+    m->data_len = static_cast<uint16_t>(len - kPlainHeader);
+    m->pkt_len = len - kPlainHeader;
+    m->ol_flags &= ~(RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_RX_IP_CKSUM_MASK);
+    meta.queue = 0;
+    meta.key.context = context_of_tunnel(datapath_key, inport, outport);
+    if (outer.is_summed) {
+        judge_inner(m, meta.key, outer, kGeneveLen + kOvnOptionLen);
+    }
+    ctx.counters->add(Counter::k_tunnel_rx);
+    item->m = m;
+    item->start = {WalkStart::Kind::kOutputLocal, *datapath, inport, outport, flag::kTunnelRx};
+    item->mask = &ctx.pipeline->tunnel_masks->at(packet_class);
+    FlowCache::mask_key(meta.key, *item->mask, len_class, &item->key);
+    return true;
+}
 
 UnderlayVerdict receive_underlay(WorkerCtx& ctx, rte_mbuf* m, const Underlay& underlay,
                                  Item* item) {
