@@ -102,7 +102,7 @@ def main():
     parser.add_argument('cases', nargs='*')
     parser.add_argument('--sluiced')
     parser.add_argument('--option', action='append', default=[])
-    parser.add_argument('--jobs', type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument('--jobs', type=int, default=min(4, (os.cpu_count() or 1) + 1))
     parser.add_argument('--settle', default='40')
     parser.add_argument('--keep', metavar='DIR', help='leave SPEC and both outputs there')
     parser.add_argument('--reference-only', action='store_true')
