@@ -9,6 +9,7 @@
 #include "datapath/super_frame.h"
 #include "datapath/worker_ctx.h"
 #include "lib/net/checksum.h"
+#include "lib/net/payload_sum.h"
 #include "lib/net/wire.h"
 #include "lib/program/packet_meta.h"
 
@@ -79,8 +80,8 @@ bool is_sound(rte_mbuf* m, const Segment& s) {
         return true;
     }
     const uint32_t length = m->pkt_len - s.l4;
-    const uint64_t sum =
-        checksum::sum(s.data + s.l4, length) + pseudo_sum(s.data + s.l3, s.ip6, kProtoTcp, length);
+    const uint64_t sum = checksum::sum_payload(s.data + s.l4, length) +
+                         pseudo_sum(s.data + s.l3, s.ip6, kProtoTcp, length);
     if (checksum::fold(sum) != 0xffff) {
         return false;
     }

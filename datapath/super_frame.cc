@@ -11,6 +11,7 @@
 #include "lib/net/checksum.h"
 #include "lib/net/wire.h"
 #include "lib/program/packet_meta.h"
+#include "lib/program/packet_sum.h"
 
 namespace sluice {
 namespace {
@@ -36,7 +37,7 @@ void complete_checksum(rte_mbuf* m, const SuperLayout& at) {
     const uint16_t pseudo = pseudo_sum(data + at.l3, at.ip6, kProtoTcp, at.end - at.l4);
     std::memcpy(field, &pseudo, 2);
     uint16_t raw = 0;
-    rte_raw_cksum_mbuf(m, at.l4, at.end - at.l4, &raw);
+    sum_packet(m, at.l4, at.end - at.l4, &raw);
     raw = static_cast<uint16_t>(~raw);
     std::memcpy(field, &raw, 2);
 }
@@ -151,8 +152,8 @@ bool SuperCutter::copy_payload(rte_mbuf* to, uint32_t n, uint64_t* sum) {
         const uint32_t part = std::min(
             {n - copied, from_->data_len - from_offset_, uint32_t{rte_pktmbuf_tailroom(tail)}});
         uint8_t* at = rte_pktmbuf_mtod_offset(tail, uint8_t*, tail->data_len);
-        std::memcpy(at, rte_pktmbuf_mtod_offset(from_, const uint8_t*, from_offset_), part);
-        const uint16_t folded = checksum::fold(checksum::sum(at, part));
+        const uint16_t folded = checksum::fold(checksum::copy_payload(
+            at, rte_pktmbuf_mtod_offset(from_, const uint8_t*, from_offset_), part));
         *sum += copied & 1 ? __builtin_bswap16(folded) : folded;
         tail->data_len = static_cast<uint16_t>(tail->data_len + part);
         to->pkt_len += part;

@@ -12,6 +12,9 @@
 #include <cstring>
 
 #include "lib/base/check.h"
+#include "lib/net/checksum.h"
+#include "lib/net/payload_sum.h"
+#include "lib/program/packet_sum.h"
 
 namespace sluice::pmd {
 namespace {
@@ -94,24 +97,16 @@ void store16_in_chain(rte_mbuf* m, size_t offset, uint16_t v) {
     }
 }
 
-uint32_t sum(const void* bytes, size_t length, uint32_t initial) {
-    return __rte_raw_cksum(bytes, length, initial);
-}
-uint16_t fold(uint32_t s) {
-    return __rte_raw_cksum_reduce(s);
-}
-
 /// The L4 checksum of headers (from l4 on) and payload, both parts of one packet.
 uint16_t l4_checksum(const uint8_t* headers, size_t l3, size_t l4, size_t headers_length,
                      bool is_ip6, uint8_t protocol, const uint8_t* payload, size_t length) {
     const size_t l4_length = headers_length - l4 + length;
-    uint32_t s = is_ip6 ? sum(headers + l3 + 8, 32, 0) : sum(headers + l3 + 12, 8, 0);
+    uint64_t s = checksum::sum(headers + l3 + (is_ip6 ? 8 : 12), is_ip6 ? 32 : 8);
     s += rte_cpu_to_be_16(static_cast<uint16_t>(l4_length));
     s += rte_cpu_to_be_16(protocol);
     // Both parts are summed from an even offset: every header in front of the payload is even.
-    s = fold(sum(headers + l4, headers_length - l4, s));
-    s = fold(sum(payload, length, s));
-    return static_cast<uint16_t>(~s);
+    s = checksum::sum(headers + l4, headers_length - l4, s);
+    return static_cast<uint16_t>(~checksum::fold(s + checksum::sum_payload(payload, length)));
 }
 
 }  // namespace
@@ -160,8 +155,8 @@ RxStep RxFrame::next_whole(rte_mempool* pool, rte_mbuf** packet) {
         const size_t shift = hints_.has_tag ? kTag : 0;
         // The field already holds the pseudo-header's sum; data from csum_start on completes it.
         uint16_t raw = 0;
-        if (rte_raw_cksum_mbuf(m, static_cast<uint32_t>(vnet.csum_start + shift),
-                               static_cast<uint32_t>(length_ - vnet.csum_start), &raw) != 0) {
+        if (!sum_packet(m, static_cast<uint32_t>(vnet.csum_start + shift),
+                        static_cast<uint32_t>(length_ - vnet.csum_start), &raw)) {
             rte_pktmbuf_free(m);
             return RxStep::kMalformed;
         }
@@ -412,7 +407,8 @@ bool make_vnet_tx(const rte_mbuf* m, VnetTx* out) {
     uint16_t partial;
     std::memcpy(&partial, field, sizeof partial);
     const uint32_t l4_length = static_cast<uint32_t>(m->pkt_len - start);
-    partial = fold(uint32_t{partial} + rte_cpu_to_be_16(static_cast<uint16_t>(l4_length)));
+    partial =
+        checksum::fold(uint64_t{partial} + rte_cpu_to_be_16(static_cast<uint16_t>(l4_length)));
     std::memcpy(field, &partial, sizeof partial);
     return true;
 }

@@ -18,6 +18,7 @@
 #include "lib/net/checksum.h"
 #include "lib/net/wire.h"
 #include "lib/program/packet_meta.h"
+#include "lib/program/packet_sum.h"
 
 namespace sluice {
 namespace {
@@ -58,7 +59,7 @@ bool udp_checksum_good(const rte_mbuf* m, const PacketKey& key, const uint8_t* u
     uint64_t sum = checksum::sum(key.ip_src, n);
     sum = checksum::sum(key.ip_dst, n, sum);
     sum = checksum::sum(pseudo, sizeof pseudo, sum);
-    outer->is_summed = rte_raw_cksum_mbuf(m, key.l4_ofs, outer->udp_len, &outer->body_sum) == 0 &&
+    outer->is_summed = sum_packet(m, key.l4_ofs, outer->udp_len, &outer->body_sum) &&
                        checksum::fold(sum + outer->body_sum) == 0xffff;
     return outer->is_summed;
 }

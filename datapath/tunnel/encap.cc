@@ -15,6 +15,7 @@
 #include "lib/net/checksum.h"
 #include "lib/net/wire.h"
 #include "lib/program/packet_meta.h"
+#include "lib/program/packet_sum.h"
 
 namespace sluice {
 namespace {
@@ -105,10 +106,10 @@ void patch_udp_checksum(rte_mbuf* m, const Tunnel& t, const uint8_t* l3, uint8_t
     if (SLUICE_LIKELY(m->nb_segs == 1)) {
         // The inner frame lies as it came; its header was just put together and is read once more.
         const unsigned header = t.header_len - t.l4_ofs;
-        body = checksum::fold(checksum::sum(udp + header, udp_len - header) +
+        body = checksum::fold(checksum::sum_payload(udp + header, udp_len - header) +
                               checksum::sum(udp, header));
     } else {
-        rte_raw_cksum_mbuf(m, t.l4_ofs, udp_len, &body);
+        sum_packet(m, t.l4_ofs, udp_len, &body);
     }
     auto csum = static_cast<uint16_t>(~checksum::fold(sum + body));
     csum = csum ? csum : 0xffff;

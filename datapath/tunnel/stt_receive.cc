@@ -17,6 +17,7 @@
 #include "lib/net/checksum.h"
 #include "lib/net/wire.h"
 #include "lib/program/packet_meta.h"
+#include "lib/program/packet_sum.h"
 
 namespace sluice {
 namespace {
@@ -34,7 +35,7 @@ bool segment_checksum_good(const rte_mbuf* m, const PacketKey& key, uint32_t l4_
     }
     const uint8_t* l3 = rte_pktmbuf_mtod_offset(m, const uint8_t*, key.l2_len);
     uint16_t body = 0;
-    return rte_raw_cksum_mbuf(m, key.l4_ofs, l4_len, &body) == 0 &&
+    return sum_packet(m, key.l4_ofs, l4_len, &body) &&
            checksum::fold(uint64_t{body} +
                           pseudo_sum(l3, key.kinds & kind::kIp6, kProtoTcp, l4_len)) == 0xffff;
 }
@@ -116,7 +117,7 @@ void complete_checksum(rte_mbuf* m, const PacketKey& key, uint32_t l4_len) {
     const bool tcp = key.ip_proto == kProtoTcp;
     uint8_t* field = rte_pktmbuf_mtod_offset(m, uint8_t*, key.l4_ofs + (tcp ? 16 : 6));
     uint16_t raw = 0;
-    rte_raw_cksum_mbuf(m, key.l4_ofs, l4_len, &raw);
+    sum_packet(m, key.l4_ofs, l4_len, &raw);
     raw = static_cast<uint16_t>(~raw);
     raw = raw == 0 && !tcp ? 0xffff : raw;
     std::memcpy(field, &raw, 2);

@@ -13,6 +13,7 @@
 #include "lib/net/checksum.h"
 #include "lib/net/wire.h"
 #include "lib/program/packet_meta.h"
+#include "lib/program/packet_sum.h"
 
 namespace sluice {
 namespace {
@@ -103,7 +104,7 @@ void write_checksum(rte_mbuf* m, const Tunnel& t) {
     const uint16_t pseudo = pseudo_sum(l3, t.ip6, kProtoTcp, len);
     std::memcpy(field, &pseudo, 2);
     uint16_t raw = 0;
-    rte_raw_cksum_mbuf(m, t.l4_ofs, len, &raw);
+    sum_packet(m, t.l4_ofs, len, &raw);
     raw = static_cast<uint16_t>(~raw);
     std::memcpy(field, &raw, 2);
 }
