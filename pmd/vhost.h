@@ -80,10 +80,11 @@ using FrameBytes = std::unique_ptr<uint8_t[]>;
 
 /// What a worker remembers of a ring from the guest.
 struct VhostRing {
-    uint16_t seen = 0;   // descriptors consumed so far, as the library counts
-    uint16_t empty = 0;  // turns without a frame
-    uint16_t stuck = 0;  // times in a row that there was something and nothing came
-    bool is_new = true;  // seen says nothing yet
+    uint16_t seen = 0;           // descriptors consumed so far, as the library counts
+    uint16_t empty = 0;          // turns without a frame
+    uint16_t stuck = 0;          // times in a row that there was something and nothing came
+    bool is_new = true;          // seen says nothing yet
+    uint32_t longest = 1 << 16;  // bytes of the longest frame that the last call brought
 };
 
 /// One receive queue. Bring-up writes all; then its worker alone, but for `busy` (worker writes,
