@@ -175,7 +175,7 @@ uint16_t take_from_ring(VhostRx& rx, int vid, unsigned pair, uint16_t n, int64_t
     VhostRing& ring = rx.rings[pair];
     const uint32_t size = rx.link->size[2 * pair + 1].load(std::memory_order_relaxed);
     uint16_t all = 0;
-    while (size && rx.n_waiting<n&& * bytes_left> 0) {
+    while (size && *bytes_left > 0 && rx.n_waiting < n) {
         const auto room = std::min<uint32_t>(static_cast<uint32_t>(n - rx.n_waiting), size);
         const auto wanted = static_cast<uint16_t>(
             std::clamp<uint32_t>(static_cast<uint32_t>(*bytes_left) / ring.longest, 1, room));

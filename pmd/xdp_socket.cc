@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <ctime>
 
 #include "pmd/driver.h"
 
@@ -49,6 +50,23 @@ Error error_of(const XdpSocketSettings& settings, const char* what, int error) {
     }
     return Error{fmt::format("queue {} of {}: {}: {}", settings.queue, settings.device, what,
                              errno_text(error))};
+}
+
+/// The kernel takes a closed socket off its queue some time after close(): a port that is opened
+/// anew would meet its own predecessor. Returns errno, 0 when bound.
+int bind_patiently(int fd, const sockaddr_xdp& address) {
+    constexpr unsigned kTries = 50;
+    constexpr timespec kPause{.tv_sec = 0, .tv_nsec = 10'000'000};
+    for (unsigned i = 0;; ++i) {
+        if (bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
+            return 0;
+        }
+        const int error = errno;
+        if (error != EBUSY || i == kTries) {
+            return error;
+        }
+        nanosleep(&kPause, nullptr);
+    }
 }
 
 }  // namespace
@@ -141,12 +159,12 @@ Result<void> XdpSocket::bind_to_queue(const XdpSocketSettings& settings) {
     for (const uint16_t copy : tries) {
         for (const uint16_t pieces : {kUseSg, uint16_t{0}}) {
             address.sxdp_flags = static_cast<uint16_t>(copy | pieces | XDP_USE_NEED_WAKEUP);
-            if (bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
+            error = bind_patiently(fd_, address);
+            if (error == 0) {
                 is_zero_copy_ = copy == XDP_ZEROCOPY;
                 takes_pieces_ = pieces != 0;
                 return {};
             }
-            error = errno;
             if (error == EBUSY || error == EPERM || error == ENODEV) {
                 return error_of(settings, "binding", error);
             }

@@ -73,7 +73,7 @@ def run_case(name, folder, sides):
     # still there when everybody is given more time.
     paths = ['%s/%s.%s.json' % (folder, name, letter) for letter in 'ab']
     like = ['--like', paths[1]] if spec.get('steer') else []
-    for patience in ('', '200'):
+    for patience in ('', '200', '500'):
         extra = ['--settle', patience] if patience else []
         problem = (play(sides[1] + extra, spec_path, paths[1])
                    or play(sides[0] + extra + like, spec_path, paths[0]))
