@@ -23,11 +23,16 @@ constexpr uint8_t kPsh = 0x08;
 constexpr uint8_t kCwr = 0x80;
 constexpr unsigned kMaxPieces = 48;  ///< of a chain that every driver takes
 
-/// The header checksum of an IPv4 header as it stands.
-void write_ip4_checksum(uint8_t* l3, uint32_t len) {
-    put16(l3 + 10, 0);
-    const uint16_t sum = checksum::of(l3, len);
-    std::memcpy(l3 + 10, &sum, 2);
+/// A field as a sum over bytes in memory sees it.
+uint32_t word(uint32_t v) {
+    return __builtin_bswap16(static_cast<uint16_t>(v));
+}
+
+/// Stores the checksum of what sums up to `sum`; returns it.
+uint16_t store_checksum(uint8_t* field, uint64_t sum) {
+    const auto checksum = static_cast<uint16_t>(~checksum::fold(sum));
+    std::memcpy(field, &checksum, 2);
+    return checksum;
 }
 
 /// The whole checksum of a TCP packet that is not cut.
@@ -122,14 +127,81 @@ SuperCutter::SuperCutter(WorkerCtx& ctx, rte_mbuf* m, const OuterHeader* outer)
         m_ = nullptr;
         return;
     }
-    std::memcpy(headers_, rte_pktmbuf_mtod(m, const uint8_t*), layout_.payload);
+    make_template();
     left_ = layout_.end - layout_.payload;
     from_ = m;
     from_offset_ = layout_.payload;
 }
 
 SuperCutter::~SuperCutter() {
+    rte_pktmbuf_free_bulk(buffers_, n_buffers_);
     rte_pktmbuf_free(m_);
+}
+
+void SuperCutter::make_template() {
+    Template& t = template_;
+    const unsigned before = outer_ ? outer_->length : 0u;
+    t.length = static_cast<uint16_t>(before + layout_.payload);
+    uint8_t* inner = t.bytes + before;
+    std::memcpy(inner, rte_pktmbuf_mtod(m_, const uint8_t*), layout_.payload);
+    uint8_t* l3 = inner + layout_.l3;
+    uint8_t* l4 = inner + layout_.l4;
+    t.seq = get32(l4 + 4);
+    t.flags = l4[13];
+    put32(l4 + 4, 0);
+    l4[13] = 0;
+    put16(l4 + 16, 0);
+    t.id = get16(l3 + 4);
+    t.is_atomic = (get16(l3 + 6) & 0x4000) && t.id == 0;
+    if (layout_.ip6) {
+        put16(l3 + 4, 0);
+    } else {
+        put16(l3 + 2, 0);
+        put16(l3 + 4, 0);
+        put16(l3 + 10, 0);
+        t.ip = checksum::fold(checksum::sum(l3, static_cast<size_t>(layout_.l4 - layout_.l3)));
+    }
+    t.pseudo = pseudo_sum(l3, layout_.ip6, kProtoTcp, 0);
+    t.tcp = checksum::sum(l4, static_cast<size_t>(layout_.payload - layout_.l4), t.pseudo);
+    if (outer_) {
+        make_outer_template();
+    }
+}
+
+void SuperCutter::make_outer_template() {
+    Template& t = template_;
+    const OuterHeader& outer = *outer_;
+    std::memcpy(t.bytes, outer.bytes, outer.length);
+    uint8_t* l3 = t.bytes + outer.l3;
+    uint8_t* udp = t.bytes + outer.l4;
+    t.outer_id = get16(l3 + 4);
+    if (outer.ip6) {
+        put16(l3 + 4, 0);
+    } else {
+        put16(l3 + 2, 0);
+        put16(l3 + 4, 0);
+        put16(l3 + 10, 0);
+        t.outer_ip = checksum::fold(checksum::sum(l3, static_cast<size_t>(outer.l4 - outer.l3)));
+    }
+    put16(udp + 4, 0);
+    put16(udp + 6, 0);
+    // The inner IPv4 header sums up to nothing, as its own checksum is right.
+    const size_t inner = layout_.ip6 ? layout_.l4 : layout_.l3;
+    t.outer_udp = checksum::sum(udp, outer.length - outer.l4 + inner,
+                                pseudo_sum(l3, outer.ip6, kProtoUdp, 0));
+}
+
+/// All that the pieces to come need, as far as there are so many at once.
+rte_mbuf* SuperCutter::take_buffer() {
+    if (n_buffers_ == 0) {
+        const uint32_t wanted = (left_ + segment_of(m_) - 1) / segment_of(m_);
+        const unsigned n = std::min(wanted, kBuffers);
+        if (rte_pktmbuf_alloc_bulk(ctx_.config.copy_pool, buffers_, n) != 0) {
+            return rte_pktmbuf_alloc(ctx_.config.copy_pool);
+        }
+        n_buffers_ = n;
+    }
+    return buffers_[--n_buffers_];
 }
 
 /// Appends the next bytes of payload, in a chain if need be, and sums them up.
@@ -163,60 +235,65 @@ bool SuperCutter::copy_payload(rte_mbuf* to, uint32_t n, uint64_t* sum) {
     return true;
 }
 
-/// The original's headers, made those of packet `index_` with `n` bytes of payload.
+/// The template, made the headers of packet `index_` with `n` bytes of payload.
 void SuperCutter::write_headers(uint8_t* to, uint32_t n, uint64_t payload_sum) const {
-    std::memcpy(to, headers_, layout_.payload);
-    uint8_t* l3 = to + layout_.l3;
-    uint8_t* l4 = to + layout_.l4;
-    const uint32_t header = layout_.payload - layout_.l4;
+    const Template& t = template_;
+    std::memcpy(to, t.bytes, t.length);
+    uint8_t* inner = to + t.length - layout_.payload;
+    uint8_t* l3 = inner + layout_.l3;
+    uint8_t* l4 = inner + layout_.l4;
+    const uint32_t l4_len = layout_.payload - layout_.l4 + n;
     if (layout_.ip6) {
-        put16(l3 + 4, layout_.payload + n - layout_.l3 - kIp6Len);
+        put16(l3 + 4, layout_.l4 - layout_.l3 - kIp6Len + l4_len);
     } else {
-        put16(l3 + 2, layout_.payload + n - layout_.l3);
-        const uint16_t id = get16(l3 + 4);
-        const bool is_atomic = (get16(l3 + 6) & 0x4000) && id == 0;
-        put16(l3 + 4, is_atomic ? 0u : uint32_t{id} + index_);
-        write_ip4_checksum(l3, layout_.l4 - layout_.l3);
+        const uint32_t length = layout_.l4 - layout_.l3 + l4_len;
+        const uint32_t id = t.is_atomic ? 0u : uint32_t{t.id} + index_;
+        put16(l3 + 2, length);
+        put16(l3 + 4, id);
+        store_checksum(l3 + 10, uint64_t{t.ip} + word(length) + word(id));
     }
-    put32(l4 + 4, get32(l4 + 4) + done_);
+    const uint32_t seq = t.seq + done_;
+    uint8_t flags = t.flags;
     if (index_ != 0) {
-        l4[13] &= static_cast<uint8_t>(~kCwr);
+        flags &= static_cast<uint8_t>(~kCwr);
     }
     if (n < left_) {
-        l4[13] &= static_cast<uint8_t>(~(kFin | kPsh));
+        flags &= static_cast<uint8_t>(~(kFin | kPsh));
     }
-    const uint16_t pseudo = pseudo_sum(l3, layout_.ip6, kProtoTcp, header + n);
-    std::memcpy(l4 + 16, &pseudo, 2);
-    const auto sum = static_cast<uint16_t>(~checksum::fold(checksum::sum(l4, header, payload_sum)));
-    std::memcpy(l4 + 16, &sum, 2);
+    put32(l4 + 4, seq);
+    l4[13] = flags;
+    store_checksum(l4 + 16, t.tcp + payload_sum + word(l4_len) + __builtin_bswap32(seq) +
+                                (uint32_t{flags} << 8));
 }
 
-/// The tunnel's header in front of a piece whose own headers are written.
-void SuperCutter::write_outer(uint8_t* to, uint32_t n, uint64_t payload_sum) const {
+/// What differs from piece to piece in the tunnel's header.
+void SuperCutter::write_outer(uint8_t* to, uint32_t n) const {
+    const Template& t = template_;
     const OuterHeader& outer = *outer_;
-    std::memcpy(to, outer.bytes, outer.length);
-    const uint32_t inner = layout_.payload;
-    const uint32_t udp_len = outer.length - outer.l4 + inner + n;
+    const uint32_t l4_len = layout_.payload - layout_.l4 + n;
+    const uint32_t udp_len = t.length - outer.l4 + n;
     uint8_t* l3 = to + outer.l3;
     uint8_t* udp = to + outer.l4;
     put16(udp + 4, udp_len);
     if (outer.ip6) {
         put16(l3 + 4, udp_len);
     } else {
-        put16(l3 + 2, udp_len + outer.l4 - outer.l3);
-        if (outer.has_id) {
-            put16(l3 + 4, ctx_.next_ip_id++);
-        }
-        write_ip4_checksum(l3, outer.l4 - outer.l3);
+        const uint32_t length = udp_len + outer.l4 - outer.l3;
+        const uint32_t id = outer.has_id ? ctx_.next_ip_id++ : t.outer_id;
+        put16(l3 + 2, length);
+        put16(l3 + 4, id);
+        store_checksum(l3 + 10, uint64_t{t.outer_ip} + word(length) + word(id));
     }
     if (outer.is_summed) {
-        // Every header is of even length, so the payload's sum can be added as it is.
-        put16(udp + 6, 0);
-        const uint64_t sum = checksum::sum(udp, outer.length - outer.l4 + inner, payload_sum) +
-                             pseudo_sum(l3, outer.ip6, kProtoUdp, udp_len);
-        auto csum = static_cast<uint16_t>(~checksum::fold(sum));
-        csum = csum ? csum : 0xffff;
-        std::memcpy(udp + 6, &csum, 2);
+        // Every header is of even length. The segment sums up to what its pseudo header lacks.
+        const auto segment =
+            static_cast<uint16_t>(~checksum::fold(uint64_t{t.pseudo} + word(l4_len)));
+        const uint32_t inner_length =
+            layout_.ip6 ? word(layout_.l4 - layout_.l3 - kIp6Len + l4_len) : 0;
+        const uint64_t sum = t.outer_udp + 2 * word(udp_len) + inner_length + segment;
+        if (store_checksum(udp + 6, sum) == 0) {
+            put16(udp + 6, 0xffff);
+        }
     }
 }
 
@@ -233,25 +310,30 @@ rte_mbuf* SuperCutter::next() {
         return nullptr;
     }
     const uint32_t n = std::min<uint32_t>(segment_of(m_), left_);
-    rte_mbuf* piece = rte_pktmbuf_alloc(ctx_.config.copy_pool);
+    rte_mbuf* piece = take_buffer();
     uint64_t sum = 0;
-    const uint16_t outer_length = outer_ ? outer_->length : uint16_t{0};
-    const auto all = static_cast<uint16_t>(outer_length + layout_.payload);
-    auto* headers = reinterpret_cast<uint8_t*>(piece ? rte_pktmbuf_append(piece, all) : nullptr);
+    auto* headers =
+        reinterpret_cast<uint8_t*>(piece ? rte_pktmbuf_append(piece, template_.length) : nullptr);
     if (!headers || !copy_payload(piece, n, &sum)) {
         rte_pktmbuf_free(piece);
         ctx_.drop(Drop::k_no_mbuf);
         left_ = 0;
         return nullptr;
     }
-    write_headers(headers + outer_length, n, sum);
+    write_headers(headers, n, sum);
     if (outer_) {
-        write_outer(headers, n, sum);
+        write_outer(headers, n);
+        // It is on its way out: what transmit, captures and drops ask for.
+        const PacketMeta& whole = meta_of(m_);
+        PacketMeta& meta = meta_of(piece);
+        meta.queue = whole.queue;
+        meta.key.context = whole.key.context;
+        meta.key.in_port = whole.key.in_port;
     } else {
         piece->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD | RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+        meta_of(piece) = meta_of(m_);
+        meta_of(piece).key.pkt_len = piece->pkt_len;
     }
-    meta_of(piece) = meta_of(m_);
-    meta_of(piece).key.pkt_len = piece->pkt_len;
     left_ -= n;
     done_ += n;
     ++index_;

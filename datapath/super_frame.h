@@ -6,7 +6,8 @@
 // as one packet: one parse, one program, one copy. Everywhere else it is cut here, at the last
 // moment: before a port that cannot, and before the slow path, which see packets of wire size. UDP
 // tunnels encapsulate it once: the outer header goes in front of each piece as it is cut, and the
-// payload is copied and summed once for both checksums.
+// payload is summed once, as it is copied: what a right inner checksum covers sums up to its pseudo
+// header's complement, which is all that the outer checksum needs to know of it.
 // Design. A super-frame is an mbuf with RTE_MBUF_F_TX_TCP_SEG and tso_segsz. Its TCP checksum field
 // means nothing: it is not there yet when the frame arrives (RX_L4_CKSUM_GOOD says that the data is
 // sound), edits may move it, and whoever sends it makes it anew: the pseudo header's sum for a
@@ -26,6 +27,7 @@
 
 #include "lib/program/key.h"
 #include "lib/program/ports.h"
+#include "lib/program/tunnel.h"
 
 namespace sluice {
 
@@ -99,9 +101,31 @@ public:
     static constexpr unsigned kMaxHeaders = 256;  ///< longer ones are dropped
 
 private:
+    /// The template: the outer header, the headers of the packet, fields that differ from piece to
+    /// piece zero; and what its parts sum up to, so that a piece's checksums cost a few additions.
+    struct Template {
+        uint8_t bytes[Tunnel::kMaxHeader + kMaxHeaders];
+        uint16_t length;     ///< of all
+        uint32_t ip;         ///< sum of the IPv4 header
+        uint64_t tcp;        ///< of the TCP header and its pseudo header
+        uint32_t pseudo;     ///< of the latter alone
+        uint32_t outer_ip;   ///< as `ip`
+        uint64_t outer_udp;  ///< of all from the UDP header to the inner IPv4 header, or past the
+                             ///< IPv6 header; and of its pseudo header
+        uint32_t seq;
+        uint16_t id;
+        uint16_t outer_id;
+        uint8_t flags;
+        bool is_atomic;  ///< the id stays
+    };
+    void make_template();
+    void make_outer_template();
+    rte_mbuf* take_buffer();
     bool copy_payload(rte_mbuf* to, uint32_t n, uint64_t* sum);
     void write_headers(uint8_t* at, uint32_t n, uint64_t payload_sum) const;
-    void write_outer(uint8_t* at, uint32_t n, uint64_t payload_sum) const;
+    void write_outer(uint8_t* at, uint32_t n) const;
+
+    static constexpr unsigned kBuffers = 32;
 
     WorkerCtx& ctx_;
     const OuterHeader* outer_;
@@ -113,7 +137,9 @@ private:
     uint16_t index_ = 0;    ///< of the next packet
     bool is_cut_ = false;   ///< false: the packet itself is the only one
     SuperLayout layout_{};
-    uint8_t headers_[kMaxHeaders];
+    unsigned n_buffers_ = 0;  ///< taken and not used yet
+    rte_mbuf* buffers_[kBuffers];
+    Template template_;
 };
 
 }  // namespace sluice
