@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "datapath/join.h"
 
+#include <emmintrin.h>
 #include <rte_mbuf.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 
@@ -64,17 +66,26 @@ bool can_join(const Segment& s) {
 }
 
 /// The local port behind the tunnel's outport takes super-frames.
-bool is_wanted(const WorkerCtx& ctx, const Item& item) {
+bool is_wanted(WorkerCtx& ctx, const Item& item) {
     if (item.start.kind != WalkStart::Kind::kOutputLocal) {
         return false;
     }
-    const LogicalPort* const* port = item.start.datapath->ports.find(item.start.outport);
-    return port && (*port)->reach == Reach::kVif &&
-           (*ctx.ports)[(*port)->port].has(kPortTxTso | kPortTxMultiSeg);
+    Joins& joins = ctx.joins;
+    if (joins.asked != item.start.datapath || joins.asked_outport != item.start.outport) {
+        const LogicalPort* const* port = item.start.datapath->ports.find(item.start.outport);
+        joins.asked = item.start.datapath;
+        joins.asked_outport = item.start.outport;
+        joins.is_wanted = port && (*port)->reach == Reach::kVif &&
+                          (*ctx.ports)[(*port)->port].has(kPortTxTso | kPortTxMultiSeg);
+    }
+    return joins.is_wanted;
 }
 
-/// The segment's checksum is right. Said by whoever looked at it before, or summed now.
+/// The segment's checksums are right. Said by whoever looked at it before, or summed now.
 bool is_sound(rte_mbuf* m, const Segment& s) {
+    if (!s.ip6 && !checksum::good(s.data + s.l3, kIp4MinLen)) {
+        return false;
+    }
     const uint64_t said = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
     if (said == RTE_MBUF_F_RX_L4_CKSUM_GOOD) {
         return true;
@@ -128,15 +139,24 @@ bool reads_flags(const Item& item) {
            item.mask->bytes[offsetof(PacketKey, tcp_flags) + 1] != 0;
 }
 
-bool may_join(const JoinFlow& flow, rte_mbuf* m, const Segment& s) {
+/// It is the next one, and there is room for it.
+bool continues(const JoinFlow& flow, const Segment& s) {
     const bool pushes = s.data[s.l4 + 13] & kPsh;
     const rte_mbuf* head = flow.item->m;
     return flow.is_open && get32(s.data + s.l4 + 4) == flow.next_seq && s.bytes <= flow.segment &&
            head->nb_segs < kMaxChain && head->pkt_len - flow.l3 + s.bytes <= kMaxIpLength &&
-           has_same_headers(flow, s) && !(pushes && reads_flags(*flow.item)) && is_sound(m, s) &&
-           (flow.pieces > 1 ||
-            is_sound(flow.item->m, Segment{rte_pktmbuf_mtod(flow.item->m, const uint8_t*), flow.l3,
-                                           flow.l4, flow.payload, flow.segment, flow.ip6}));
+           !(pushes && reads_flags(*flow.item));
+}
+
+bool is_first_sound(const JoinFlow& flow) {
+    return flow.pieces > 1 ||
+           is_sound(flow.item->m, Segment{rte_pktmbuf_mtod(flow.item->m, const uint8_t*), flow.l3,
+                                          flow.l4, flow.payload, flow.segment, flow.ip6});
+}
+
+bool may_join(const JoinFlow& flow, rte_mbuf* m, const Segment& s) {
+    return continues(flow, s) && has_same_headers(flow, s) && is_sound(m, s) &&
+           is_first_sound(flow);
 }
 
 void append(JoinFlow* flow, rte_mbuf* m, const Segment& s) {
@@ -154,7 +174,92 @@ void append(JoinFlow* flow, rte_mbuf* m, const Segment& s) {
     ++flow->pieces;
 }
 
-void open_flow(WorkerCtx& ctx, Item* item, const Segment& s) {
+/// Offset of the UDP header in an outer header of the plain kind, else 0.
+uint16_t find_udp(const uint8_t* raw) {
+    if (get16(raw + 12) == kTypeIp4) {
+        const bool is_plain =
+            raw[14] == 0x45 && raw[23] == kProtoUdp && (get16(raw + 20) & 0x3fff) == 0;
+        return is_plain ? kEthLen + kIp4MinLen : 0;
+    }
+    return get16(raw + 12) == kTypeIp6 && raw[20] == kProtoUdp ? kEthLen + kIp6Len : 0;
+}
+
+/// What differs between segments of one flow, from the outer Ethernet header on.
+void learn_outer(JoinFlow* flow, uint16_t outer) {
+    const uint8_t* raw = rte_pktmbuf_mtod(flow->item->m, const uint8_t*) - outer;
+    const size_t all = size_t{outer} + flow->payload;
+    flow->udp = outer >= kEthLen + kIp4MinLen + kUdpLen ? find_udp(raw) : uint16_t{0};
+    if (flow->udp == 0 || flow->udp + kUdpLen > outer || all > flow->mask.size()) {
+        return;
+    }
+    flow->outer = outer;
+    flow->mask.fill(0);
+    std::memset(flow->mask.data(), 0xff, all);
+    const auto differs = [flow](unsigned at, unsigned n) { std::memset(&flow->mask[at], 0, n); };
+    const auto ip_differs = [&differs](unsigned l3, bool ip6) {
+        differs(l3 + (ip6 ? 4 : 2), ip6 ? 2 : 4);  // length, identification
+        if (!ip6) {
+            differs(l3 + 10, 2);
+        }
+    };
+    ip_differs(kEthLen, flow->udp != kEthLen + kIp4MinLen);
+    differs(flow->udp + 4u, 4);
+    ip_differs(outer + flow->l3, flow->ip6);
+    const unsigned tcp = outer + flow->l4;
+    differs(tcp + 4, 4);
+    flow->mask[tcp + 13] = static_cast<uint8_t>(~kPsh);
+    differs(tcp + 16, 2);
+}
+
+/// Equal but for what may differ. Reads in steps of 16 bytes.
+bool is_alike(const JoinFlow& flow, const uint8_t* a, const uint8_t* b) {
+    __m128i any = _mm_setzero_si128();
+    for (unsigned at = 0; at < unsigned{flow.outer} + flow.payload; at += 16) {
+        const __m128i x = _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(a + at)),
+                                        _mm_loadu_si128(reinterpret_cast<const __m128i*>(b + at)));
+        any = _mm_or_si128(
+            any,
+            _mm_and_si128(x, _mm_loadu_si128(reinterpret_cast<const __m128i*>(&flow.mask[at]))));
+    }
+    return _mm_movemask_epi8(_mm_cmpeq_epi8(any, _mm_setzero_si128())) == 0xffff;
+}
+
+/// Every length says that the frame has `n` bytes.
+bool has_right_lengths(const JoinFlow& flow, const uint8_t* raw, uint32_t n) {
+    const bool outer4 = flow.udp == kEthLen + kIp4MinLen;
+    const uint32_t outer = outer4 ? get16(raw + 16) + kEthLen : get16(raw + 18) + kEthLen + kIp6Len;
+    const uint8_t* l3 = raw + flow.outer + flow.l3;
+    const uint32_t inner = flow.ip6 ? kIp6Len + get16(l3 + 4) : uint32_t{get16(l3 + 2)};
+    return outer == n && get16(raw + flow.udp + 4) + uint32_t{flow.udp} == n &&
+           inner + flow.outer + flow.l3 == n;
+}
+
+/// Every checksum is right, by one pass over the payload.
+bool has_right_sums(const JoinFlow& flow, const uint8_t* raw, const Segment& s) {
+    const bool outer4 = flow.udp == kEthLen + kIp4MinLen;
+    const uint8_t* udp = raw + flow.udp;
+    if ((outer4 && !checksum::good(raw + kEthLen, kIp4MinLen)) ||
+        (!s.ip6 && !checksum::good(s.data + s.l3, kIp4MinLen))) {
+        return false;
+    }
+    const uint32_t tcp_len = uint32_t{s.payload} - s.l4 + s.bytes;
+    const uint64_t tcp =
+        checksum::sum(s.data + s.l4, static_cast<size_t>(s.payload - s.l4),
+                      checksum::fold(checksum::sum_payload(s.data + s.payload, s.bytes)));
+    if (checksum::fold(tcp + pseudo_sum(s.data + s.l3, s.ip6, kProtoTcp, tcp_len)) != 0xffff) {
+        return false;
+    }
+    const uint8_t* head = rte_pktmbuf_mtod(flow.item->m, const uint8_t*) - flow.outer;
+    const bool is_summed = get16(udp + 6) != 0;
+    if (!is_summed) {
+        return get16(head + flow.udp + 6) == 0;  // as the one that was let in
+    }
+    const uint64_t in_front = checksum::sum(udp, static_cast<size_t>(s.data + s.l4 - udp));
+    const uint32_t pseudo = pseudo_sum(raw + kEthLen, !outer4, kProtoUdp, get16(udp + 4));
+    return checksum::fold(tcp + in_front + pseudo) == 0xffff;
+}
+
+void open_flow(WorkerCtx& ctx, Item* item, const Segment& s, uint16_t outer) {
     Joins& joins = ctx.joins;
     if (joins.n == Joins::kFlows) {
         return;
@@ -163,27 +268,44 @@ void open_flow(WorkerCtx& ctx, Item* item, const Segment& s) {
     const uint16_t id = s.ip6 ? uint16_t{0} : get16(l3 + 4);
     const bool is_atomic = s.ip6 || ((get16(l3 + 6) & kDontFragment) && id == 0);
     const auto step = static_cast<uint16_t>(is_atomic ? 0 : 1);
-    joins.flows[joins.n++] = {.item = item,
-                              .tail = item->m,
-                              .next_seq = get32(s.data + s.l4 + 4) + s.bytes,
-                              .l3 = s.l3,
-                              .l4 = s.l4,
-                              .payload = s.payload,
-                              .segment = s.bytes,
-                              .next_id = static_cast<uint16_t>(id + step),
-                              .id_step = step,
-                              .pieces = 1,
-                              .new_flags = 0,
-                              .is_open = !(s.data[s.l4 + 13] & kPsh),
-                              .ip6 = s.ip6};
+    JoinFlow& flow = joins.flows[joins.n++];
+    flow.item = item;
+    flow.tail = item->m;
+    flow.next_seq = get32(s.data + s.l4 + 4) + s.bytes;
+    flow.l3 = s.l3;
+    flow.l4 = s.l4;
+    flow.payload = s.payload;
+    flow.segment = s.bytes;
+    flow.next_id = static_cast<uint16_t>(id + step);
+    flow.id_step = step;
+    flow.pieces = 1;
+    flow.new_flags = 0;
+    flow.is_open = !(s.data[s.l4 + 13] & kPsh);
+    flow.ip6 = s.ip6;
+    flow.outer = 0;
+    if (flow.is_open) {
+        learn_outer(&flow, outer);
+    }
 }
 
 }  // namespace
 
-bool join(WorkerCtx& ctx, Item* item) {
+void begin_joins(WorkerCtx& ctx) {
+    Joins& joins = ctx.joins;
+    joins.asked = nullptr;
+    if (SLUICE_UNLIKELY(joins.table != ctx.ports->version())) {
+        joins.table = ctx.ports->version();
+        const auto ports = ctx.ports->ports();
+        joins.takes_super = std::any_of(ports.begin(), ports.end(), [](const Port& port) {
+            return port.has(kPortTxTso | kPortTxMultiSeg);
+        });
+    }
+}
+
+bool join(WorkerCtx& ctx, Item* item, uint16_t outer) {
     rte_mbuf* m = item->m;
     Segment s;
-    if (!read_segment(m, meta_of(m).key, &s) || !is_wanted(ctx, *item)) {
+    if (!ctx.joins.takes_super || !read_segment(m, meta_of(m).key, &s) || !is_wanted(ctx, *item)) {
         return false;
     }
     const bool joins_at_all = can_join(s);
@@ -202,7 +324,36 @@ bool join(WorkerCtx& ctx, Item* item) {
         break;
     }
     if (joins_at_all) {
-        open_flow(ctx, item, s);
+        open_flow(ctx, item, s, outer);
+    }
+    return false;
+}
+
+bool join_as_before(WorkerCtx& ctx, rte_mbuf* m) {
+    const uint8_t* raw = rte_pktmbuf_mtod(m, const uint8_t*);
+    for (unsigned i = ctx.joins.n; i-- > 0;) {
+        JoinFlow& flow = ctx.joins.flows[i];
+        const uint32_t headers = uint32_t{flow.outer} + flow.payload;
+        if (flow.outer == 0 || !flow.is_open || m->nb_segs != 1 || is_super(m) ||
+            m->data_len < headers + 16 ||
+            !is_alike(flow, rte_pktmbuf_mtod(flow.item->m, const uint8_t*) - flow.outer, raw)) {
+            continue;
+        }
+        const Segment s{raw + flow.outer,
+                        flow.l3,
+                        flow.l4,
+                        flow.payload,
+                        static_cast<uint16_t>(m->pkt_len - headers),
+                        flow.ip6};
+        if (!continues(flow, s) || (!s.ip6 && get16(s.data + s.l3 + 4) != flow.next_id) ||
+            !has_right_lengths(flow, raw, m->pkt_len) || !has_right_sums(flow, raw, s) ||
+            !is_first_sound(flow)) {
+            return false;
+        }
+        rte_pktmbuf_adj(m, flow.outer);
+        append(&flow, m, s);
+        ctx.counters->add(Counter::k_tunnel_rx);
+        return true;
     }
     return false;
 }

@@ -14,6 +14,11 @@
 // options of IPv4, extension headers, fragments or flags other than ACK, PSH and ECE never joins;
 // nor does a segment that pushes where the pipeline reads TCP flags, as the key is the first one's.
 // Segments of other flows may lie between, one of the same flow that does not join ends it.
+// The frame's length class is the first segment's, which is the longest, and is what any
+// super-frame has (wire_length()): so check_pkt_larger() says of it what it says of the segments.
+// A segment whose outer and inner headers are those of a frame in the making, but for lengths,
+// identifications, sequence, PSH and checksums, goes where that one went: it is not even parsed
+// (join_as_before()). All else takes the whole way and may still join at its end.
 // The inner checksum costs nothing where the outer one was verified: what that covered less the
 // headers is the segment's sum (datapath/tunnel/decap.cc).
 // Threads: the worker's own; no allocation.
@@ -26,6 +31,7 @@ struct rte_mbuf;
 
 namespace sluice {
 
+struct Datapath;
 struct Item;
 struct WorkerCtx;
 
@@ -44,17 +50,35 @@ struct JoinFlow {
     uint8_t new_flags;  ///< PSH of the last
     bool is_open;       ///< more may join
     bool ip6;
+    // What segments like the first are known by, before anybody parsed them.
+    uint16_t outer;                 ///< bytes in front of the inner frame; 0: not to be known
+    uint16_t udp;                   ///< offset of the outer UDP header
+    std::array<uint8_t, 192> mask;  ///< of what must be equal, from the outer Ethernet header on
 };
 
 struct Joins {
     static constexpr unsigned kFlows = 8;
     unsigned n = 0;
     std::array<JoinFlow, kFlows> flows;
+    // The last answer of this turn to "does the port behind a tunnel's outport take them".
+    const Datapath* asked = nullptr;
+    uint32_t asked_outport = 0;
+    bool is_wanted = false;
+    uint64_t table = 0;        ///< version of the port table that the next is about
+    bool takes_super = false;  ///< some port does
 };
 
+/// At the begin of each turn, once the port table is known.
+void begin_joins(WorkerCtx& ctx);
+
 /// Looks at a segment that came by tunnel and whose item is filled but for its cache key. True: it
-/// became part of an item before it, and its item is free again.
-bool join(WorkerCtx& ctx, Item* item);
+/// became part of an item before it, and its item is free again. `outer`: bytes of its outer header
+/// that still lie in front of it, 0: none.
+bool join(WorkerCtx& ctx, Item* item, uint16_t outer);
+
+/// Looks at a frame as it was received. True: it was a segment like those before and is part of an
+/// item now. False: it is as it was.
+bool join_as_before(WorkerCtx& ctx, rte_mbuf* m);
 
 /// Before items are forwarded: writes the headers of what was joined.
 void end_joins(WorkerCtx& ctx);

@@ -108,9 +108,12 @@ void enter(WorkerCtx& ctx, rte_mbuf* m, const EntryPoint& entry) {
 /// True when the packet's way ends at the underlay (tunnel, host, dropped).
 bool took_underlay(WorkerCtx& ctx, rte_mbuf* m, const PortEntry& port, PortId id) {
     Item* const item = next_item(ctx);
+    const uint16_t begin = m->data_off;
     const UnderlayVerdict verdict = receive_underlay(ctx, m, *port.underlay, item);
     if (SLUICE_LIKELY(verdict == UnderlayVerdict::kTunnel)) {
-        if (ctx.config.joins && !ctx.trace && join(ctx, item)) {
+        // STT may hand over another packet than came.
+        const auto outer = static_cast<uint16_t>(item->m == m ? m->data_off - begin : 0);
+        if (ctx.config.joins && !ctx.trace && join(ctx, item, outer)) {
             --ctx.n_items;
             return true;
         }
@@ -295,14 +298,19 @@ void plain_from_underlay(WorkerCtx& ctx, rte_mbuf** pkts, unsigned n, PortId id,
         __builtin_prefetch(rte_pktmbuf_mtod_offset(pkts[i], const void*, kLine));
     }
     for (unsigned i = 0; i < n; ++i) {
+        if (ctx.joins.n && join_as_before(ctx, pkts[i])) {
+            continue;
+        }
         Item* const item = next_item(ctx);
+        const uint16_t begin = pkts[i]->data_off;
         if (SLUICE_UNLIKELY(!receive_plain_tunnel(ctx, pkts[i], underlay, item))) {
             --ctx.n_items;
             one_to_logical(ctx, pkts[i], id);
             continue;
         }
         meta_of(pkts[i]).key.in_port = id;
-        if (ctx.config.joins && join(ctx, item)) {
+        const auto outer = static_cast<uint16_t>(pkts[i]->data_off - begin);
+        if (ctx.config.joins && join(ctx, item, outer)) {
             --ctx.n_items;
             continue;
         }
@@ -325,6 +333,9 @@ void physical_to_logical(WorkerCtx& ctx, rte_mbuf** pkts, unsigned n, PortId id)
         return;
     }
     for (unsigned i = 0; i < n; ++i) {
+        if (ctx.joins.n && join_as_before(ctx, pkts[i])) {
+            continue;
+        }
         one_to_logical(ctx, pkts[i], id);
     }
 }

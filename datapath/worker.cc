@@ -59,6 +59,7 @@ bool begin_turn(WorkerCtx& ctx) {
         ctx.seen_sequence = ctx.pipeline->sequence;
         follow_lengths(ctx);
     }
+    begin_joins(ctx);
     return true;
 }
 

@@ -380,3 +380,50 @@ TEST_CASE("a push and a short segment end a frame", "[join]") {
     CHECK(net.send(mixed).size() == 2);
     CHECK(net.lab.in_use() == 0);
 }
+
+TEST_CASE("what differs outside does not join unseen", "[join]") {
+    const bool outer6 = GENERATE(false, true);
+    const std::vector<Bytes> parts = segments(tcp_frame(1400 * 5, false, 0x10), 1400);
+    const size_t l4 = outer6 ? 54 : 34;
+    // Offset and bits, and whether such a packet is lost.
+    struct Change {
+        size_t at;
+        uint8_t bits;
+        bool is_lost;
+        bool is_summed;  // the checksums are made right again
+    };
+    const Change change = GENERATE_COPY(Change{l4 + 6, 0x10, true, false},    // the checksum itself
+                                        Change{l4 + 100, 0x10, true, false},  // payload
+                                        Change{l4 + 8 + 6, 1, true, true},    // another network
+                                        Change{l4 + 8 + 8 + 7, 3, true, true},  // another outport
+                                        Change{size_t{outer6 ? 21u : 22u}, 1, false, true},  // TTL
+                                        Change{l4 + 1, 1, false, true},  // source port
+                                        Change{0, 0, false, false});     // nothing
+    std::vector<rte_mbuf*> pkts;
+    for (size_t i = 0; i < parts.size(); ++i) {
+        Bytes f = packet(kGood, outer6, parts[i]).bytes();
+        if (i == 2) {
+            f[change.at] ^= change.bits;
+            if (change.is_summed && !outer6) {
+                set16(&f, 24, 0);
+                set16(&f, 24, 0xffff ^ folded(word_sum(&f[14], 20)));
+            }
+            if (change.is_summed) {
+                set16(&f, l4 + 6, 0);
+                set16(&f, l4 + 6, 0xffff ^ udp_sum(f, outer6));
+            }
+        }
+        pkts.push_back(to_mbuf(f));
+    }
+    JoinLab net;
+    net.lab.worker->process_burst(pkts.data(), static_cast<unsigned>(pkts.size()), kUplink);
+    const auto sent = net.ports.take(0);
+    size_t bytes = 0;
+    for (const Sent& s : sent) {
+        bytes += s.bytes.size() - 54;
+    }
+    CHECK(bytes == 1400u * (change.is_lost ? 4 : 5));
+    CHECK(sent.size() == (change.is_lost ? 2 : 1));
+    CHECK(net.lab.count(Counter::k_tunnel_rx) >= bytes / 1400);
+    CHECK(net.lab.in_use() == 0);
+}
