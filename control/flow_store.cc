@@ -86,9 +86,8 @@ std::shared_ptr<FlowStore::Entry> FlowStore::make_entry(
     return entry;
 }
 
-std::shared_ptr<FlowStore::Entry> FlowStore::acquire(const Uuid& flow) {
-    const auto& row = mirror_->flows.rows().at(flow);
-    std::shared_ptr<Entry>& slot = entries_[flow];
+std::shared_ptr<FlowStore::Entry> FlowStore::acquire(const RowPtr& row) {
+    std::shared_ptr<Entry>& slot = entries_[row->uuid];
     if (!slot || !says_the_same(*slot->row, *row)) {
         // A row whose contents changed is another flow: who still uses the old object lets it go.
         slot = make_entry(row);
@@ -104,6 +103,7 @@ void FlowStore::release(const std::shared_ptr<Entry>& entry) {
         return;
     }
     retired_.push_back(entry->flow.id);
+    released_.push_back(entry);
     infos_.set(entry->flow.id, nullptr);
     const auto it = entries_.find(entry->flow.uuid);
     if (it != entries_.end() && it->second == entry) {
@@ -111,12 +111,16 @@ void FlowStore::release(const std::shared_ptr<Entry>& entry) {
     }
 }
 
-const sb::LogicalFlow* FlowStore::wanted(const Uuid& flow, const Uuid& source) const {
-    const sb::LogicalFlow* row = mirror_->flows.find(flow);
-    return row && row->table < limits::kMaxTables &&
-                   (row->datapath == source || row->dp_group == source)
-               ? row
-               : nullptr;
+const FlowStore::RowPtr& FlowStore::wanted(const Uuid& flow, const Uuid& source) const {
+    static const RowPtr kNone;
+    const auto it = mirror_->flows.rows().find(flow);
+    if (it == mirror_->flows.rows().end()) {
+        return kNone;
+    }
+    const sb::LogicalFlow& row = *it->second;
+    return row.table < limits::kMaxTables && (row.datapath == source || row.dp_group == source)
+               ? it->second
+               : kNone;
 }
 
 void FlowStore::note_names(const Source* source, const Entry& entry, bool add) {
@@ -157,11 +161,16 @@ void FlowStore::note_names(const Source* source, const Entry& entry, bool add) {
 void FlowStore::fill(Source* source, const Uuid& uuid) {
     std::map<Place, std::vector<const Flow*>> lists;
     for (const sb::UuidSet* flows : {&mirror_->flows_of(uuid), &mirror_->flows_of_group(uuid)}) {
+        if (flows->size() > entries_.size()) {
+            entries_.reserve(entries_.size() + flows->size());
+        }
+        source->flows.reserve(source->flows.size() + flows->size());
         for (const Uuid& flow : *flows) {
-            if (!wanted(flow, uuid) || source->flows.contains(flow)) {
+            const RowPtr& row = wanted(flow, uuid);
+            if (!row || source->flows.contains(flow)) {
                 continue;
             }
-            const auto entry = acquire(flow);
+            const auto entry = acquire(row);
             source->flows.emplace(flow, entry);
             lists[place_of(entry->flow)].push_back(&entry->flow);
             note_names(source, *entry, true);
@@ -235,10 +244,10 @@ void FlowStore::remove_datapath(const Uuid& datapath) {
 /// Brings what the source has of these flows to what the database says.
 void FlowStore::sync(Source* source, const Uuid& uuid, const sb::UuidSet& flows, TableBits* dirty) {
     for (const Uuid& flow : flows) {
-        const sb::LogicalFlow* row = wanted(flow, uuid);
+        const RowPtr& row = wanted(flow, uuid);
         const auto had = source->flows.find(flow);
         if (had != source->flows.end() && row && says_the_same(*had->second->row, *row)) {
-            had->second->row = mirror_->flows.rows().at(flow);
+            had->second->row = row;
             view_texts(had->second.get());
             continue;
         }
@@ -256,7 +265,7 @@ void FlowStore::sync(Source* source, const Uuid& uuid, const sb::UuidSet& flows,
             release(entry);
         }
         if (row) {
-            const auto entry = acquire(flow);
+            const auto entry = acquire(row);
             source->flows.emplace(flow, entry);
             compile::FlowList& list = source->lists[place_of(entry->flow)];
             list = with(list, &entry->flow);
@@ -292,6 +301,7 @@ void FlowStore::update_groups(std::unordered_map<Uuid, TableBits>* dirty) {
 }
 
 std::unordered_map<Uuid, TableBits> FlowStore::update() {
+    released_.clear();
     std::unordered_map<Uuid, TableBits> dirty;
     update_groups(&dirty);
     std::unordered_map<Uuid, sb::UuidSet> touched;

@@ -11,7 +11,8 @@
 // Costs. A change of one row costs what its list is long (a copy of pointers), whatever else there
 // is. Ids. A row has an id while any local datapath uses it. Ids let go are retired: the owner
 // hands them back by recycle() when no worker can count under them any more, with what was counted
-// so far, which becomes the base of the next flow. Threads: control.
+// so far, which becomes the base of the next flow. A flow let go lives until the next update(),
+// when everything that knew it by its address was compiled without it. Threads: control.
 #pragma once
 
 #include <array>
@@ -79,6 +80,7 @@ private:
         compile::Flow flow;
         uint32_t users = 0;  ///< sources
     };
+    using RowPtr = std::shared_ptr<const sb::LogicalFlow>;
     using Place = uint16_t;  ///< side << 8 | table
     /// What says which flows: a datapath, or a datapath group.
     struct Source {
@@ -104,11 +106,11 @@ private:
     };
 
     static void view_texts(Entry* entry);
-    std::shared_ptr<Entry> acquire(const Uuid& flow);
+    std::shared_ptr<Entry> acquire(const RowPtr& row);
     void release(const std::shared_ptr<Entry>& entry);
     std::shared_ptr<Entry> make_entry(const std::shared_ptr<const sb::LogicalFlow>& row);
-    /// Whether the row is in the database as a flow of this source.
-    const sb::LogicalFlow* wanted(const Uuid& flow, const Uuid& source) const;
+    /// The row, if it is in the database as a flow of this source; else null.
+    const RowPtr& wanted(const Uuid& flow, const Uuid& source) const;
     void join(const Uuid& datapath, const Uuid& source, TableBits* dirty);
     void leave(const Uuid& datapath, const Uuid& source, TableBits* dirty);
     void fill(Source* source, const Uuid& uuid);
@@ -127,6 +129,7 @@ private:
     FlowInfoTable infos_;  ///< by id
     std::vector<Base> free_;
     std::vector<uint32_t> retired_;
+    std::vector<std::shared_ptr<Entry>> released_;  ///< since update() began
 };
 
 }  // namespace sluice

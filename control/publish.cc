@@ -91,10 +91,15 @@ void PipelineBuilder::plan_round(const BuildInputs& inputs) {
     }
     // Flows first: a datapath that comes takes all of its flows below.
     const auto dirty_flows = flows_.update();
-    update_local_datapaths(inputs);
+    const bool is_same = is_place_same(inputs, before);
+    if (!is_same) {
+        update_local_datapaths(inputs);
+    }
     hairpins_.start_round(is_fresh_ || !mirror_->template_vars.changes().empty() ||
                           inputs.identity.name != inputs_.identity.name);
-    update_zones(inputs);
+    if (!is_same || zones_.waiting() != 0) {
+        update_zones(inputs);
+    }
     update_backends(inputs);
     for (const auto& [datapath, bits] : dirty_flows) {
         if (const auto it = locals_.find(datapath); it != locals_.end()) {
@@ -113,6 +118,19 @@ void PipelineBuilder::plan_round(const BuildInputs& inputs) {
     if (has_index_change || has_mirror_change || inputs.identity.name != inputs_.identity.name) {
         mark_all_ports();
     }
+}
+
+/// Nothing changed that says which datapaths are local and who is to have a zone.
+bool PipelineBuilder::is_place_same(const BuildInputs& inputs,
+                                    const chassis::BindingPlan& before) const {
+    const sb::Mirror& m = *mirror_;
+    return !is_fresh_ && plan_.claims == before.claims && plan_.standby == before.standby &&
+           inputs.identity.name == inputs_.identity.name &&
+           inputs.attachments.vifs == inputs_.attachments.vifs &&
+           inputs.zone_range == inputs_.zone_range && inputs.is_complete == inputs_.is_complete &&
+           m.ports.changes().empty() && m.datapaths.changes().empty() &&
+           m.chassis.changes().empty() && m.ha_groups.changes().empty() &&
+           m.ha_chassis.changes().empty() && m.gateway_chassis.changes().empty();
 }
 
 void PipelineBuilder::update_local_datapaths(const BuildInputs& inputs) {
@@ -198,10 +216,11 @@ void PipelineBuilder::compile_dirty(const physical::View& now) {
         input.round = round_;
         input.previous = local.compiled.get();
         input.dirty_tables = local.dirty_tables.bits;
+        input.renamed_tables = local.renamed_tables.bits;
         compile::PassListener* listener = datapath == listened_ ? listener_ : nullptr;
         local.compiled =
             std::make_shared<const compile::Compiled>(compiler_.compile(input, listener));
-        local.dirty_tables = {};
+        local.dirty_tables = local.renamed_tables = {};
         local.is_changed = true;
     }
 }
@@ -216,11 +235,11 @@ void PipelineBuilder::refresh_signature(const physical::View& now, const Uuid& d
         return;
     }
     const auto note = [&](const std::string& name) {
-        local->dirty_tables |= flows_.mentions(datapath, NameKind::kPort, name);
+        local->rename(flows_.mentions(datapath, NameKind::kPort, name));
         for (const Uuid& group : mirror_->port_groups_with(name)) {
             const std::string& row_name = mirror_->port_groups.find(group)->name;
-            local->dirty_tables |= flows_.mentions(
-                datapath, NameKind::kPortGroup, physical::group_name_in(now, datapath, row_name));
+            local->rename(flows_.mentions(datapath, NameKind::kPortGroup,
+                                          physical::group_name_in(now, datapath, row_name)));
         }
     };
     for (const auto& [name, meaning] : signature) {

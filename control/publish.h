@@ -101,12 +101,19 @@ private:
         bool is_changed = true;
         bool is_secured = false;       ///< any port has port security, as of the last compile
         bool is_security_new = false;  ///< that has changed since
-        TableBits dirty_tables;
+        TableBits dirty_tables;        ///< to compile
+        TableBits renamed_tables;      ///< of those: names may mean something else
+
+        void rename(const TableBits& bits) {
+            dirty_tables |= bits;
+            renamed_tables |= bits;
+        }
     };
 
     physical::View view(const BuildInputs& inputs) const;
     void choose_dialect();
     void plan_round(const BuildInputs& inputs);
+    bool is_place_same(const BuildInputs& inputs, const chassis::BindingPlan& before) const;
     void update_local_datapaths(const BuildInputs& inputs);
     void update_zones(const BuildInputs& inputs);
     void update_backends(const BuildInputs& inputs);

@@ -207,7 +207,7 @@ void PipelineBuilder::mark_balancers(const BuildInputs& inputs) {
 void PipelineBuilder::mark_name(NameKind kind, const std::string& name) {
     flows_.for_each_mention(kind, name, [&](const Uuid& datapath, const TableBits& bits) {
         if (const auto it = locals_.find(datapath); it != locals_.end()) {
-            it->second.dirty_tables |= bits;
+            it->second.rename(bits);
         }
     });
 }
@@ -222,8 +222,8 @@ void PipelineBuilder::mark_port_group(const physical::View& now, const std::stri
     const sb::DatapathBinding* row = mirror_->datapath_by_key(*key);
     const auto it = row ? locals_.find(row->uuid) : locals_.end();
     if (it != locals_.end()) {
-        it->second.dirty_tables |= flows_.mentions(
-            row->uuid, NameKind::kPortGroup, physical::group_name_in(now, row->uuid, row_name));
+        it->second.rename(flows_.mentions(row->uuid, NameKind::kPortGroup,
+                                          physical::group_name_in(now, row->uuid, row_name)));
     }
 }
 
@@ -240,6 +240,7 @@ void PipelineBuilder::mark_names(const BuildInputs& inputs) {
                 const auto table = static_cast<unsigned>(std::countr_zero(left));
                 if (compile::has_to_do_with(*it->second.compiled, side, table, set)) {
                     it->second.dirty_tables.set(side, table);
+                    it->second.renamed_tables.set(side, table);
                 }
             }
         }

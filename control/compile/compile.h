@@ -9,7 +9,10 @@
 // the same known bits. Fifteen thousand VIPs on a hundred switches are worked on once. Increments.
 // The caller says which (side, table) of a datapath changed; unchanged tables of the previous
 // result are shared, unless what flows into them (known register bits) changed. A full rebuild (no
-// previous result) gives an equal result: a property test holds us to it. Errors. A flow that does
+// previous result) gives an equal result: a property test holds us to it. Within a table that
+// changed, chunks of flows are taken over (chunk.h): a Flow's address means the flow, so who lets
+// one go keeps it until its tables were compiled without it. Large tables are patched
+// (lower_patch.h) instead of being lowered anew. Errors. A flow that does
 // not parse or bind never takes others down: it becomes a rule that drops with malformed_flow under
 // its own priority (with a match that parsed) or is left out, and is reported in `errors` with
 // UUID, column and caret. Threads: the control thread.
@@ -120,6 +123,9 @@ struct DatapathInput {
     const Compiled* previous = nullptr;  ///< null: compile everything
     uint64_t round = 0;  ///< calls with the same number (but 0) see the same address sets
     std::array<uint64_t, 2> dirty_tables{};  ///< bit n: table n of that side changed
+    /// Of those: tables in which a name may mean something else. In the others only flows came or
+    /// went, and what is made of the flows that stay is taken over.
+    std::array<uint64_t, 2> renamed_tables{~uint64_t{0}, ~uint64_t{0}};
 };
 
 /// Text of every pass over one datapath, for `sluice-trace --passes`.

@@ -88,7 +88,7 @@ CodePtr behind_meter(const CodePtr& code, std::string_view name) {
 }  // namespace
 
 void FlowBinding::fail(const Flow& flow, const char* what, const std::string& text,
-                       const lang::Diagnostic& why, BoundTable* out) {
+                       const lang::Diagnostic& why, BoundChunk* out) {
     out->errors.push_back({flow.uuid, lang::format_error(to_string(flow.uuid), what, text, why)});
     if (listener_ != nullptr) {
         bind_text_ += out->errors.back().text + "\n";
@@ -112,7 +112,7 @@ ParsedFlow* FlowBinding::substituted(const Flow& flow, const std::shared_ptr<Par
     return plain->substituted.get();
 }
 
-ParsedFlow* FlowBinding::parse(const Flow& flow, BoundTable* out) {
+ParsedFlow* FlowBinding::parse(const Flow& flow, BoundChunk* out) {
     ParsedFlow* parsed = substituted(flow, parsed_.of(flow));
     if (parsed->errors != nullptr) {
         const ParsedFlow::Errors& errors = *parsed->errors;
@@ -165,7 +165,7 @@ void FlowBinding::note_address_sets(const ParsedFlow& parsed) {
     }
 }
 
-void FlowBinding::bind_flow(const Flow& flow, BoundTable* out) {
+void FlowBinding::bind_flow(const Flow& flow, BoundChunk* out) {
     ParsedFlow* parsed = parse(flow, out);
     if (parsed == nullptr) {
         return;
@@ -210,20 +210,40 @@ void FlowBinding::bind_flow(const Flow& flow, BoundTable* out) {
     }
 }
 
-std::shared_ptr<const BoundTable> FlowBinding::bind(const FlowList& flows,
-                                                    const PortLimits& limits) {
-    auto out = std::make_shared<BoundTable>();
-    const PipelineSide side = flows->front()->side;
-    limit_ = limits[side] ? &ports_here_[side] : nullptr;
+BoundChunkPtr FlowBinding::bind_chunk(const std::vector<const Flow*>& flows, size_t begin) {
+    auto out = std::make_shared<BoundChunk>();
+    const size_t end = end_of_chunk(flows, begin, &out->is_cut);
+    out->of.assign(flows.data() + begin, flows.data() + end);
+    out->flows.reserve(out->of.size());
     uses_names_ = false;
     address_sets_.clear();
-    out->list = flows;
-    for (const Flow* flow : *flows) {
+    for (const Flow* flow : out->of) {
         bind_flow(*flow, out.get());
     }
     out->flows.shrink_to_fit();
     out->uses_names = uses_names_;
     out->address_sets.assign(address_sets_.begin(), address_sets_.end());
+    return out;
+}
+
+std::shared_ptr<const BoundTable> FlowBinding::bind(const FlowList& flows, const PortLimits& limits,
+                                                    const BoundTable* before, bool is_renamed) {
+    auto out = std::make_shared<BoundTable>();
+    const PipelineSide side = flows->front()->side;
+    limit_ = limits[side] ? &ports_here_[side] : nullptr;
+    out->list = flows;
+    const KnownChunks known(before != nullptr ? &before->chunks : nullptr);
+    for (size_t at = 0; at < flows->size();) {
+        BoundChunkPtr chunk = known.at(*flows, at);
+        if (chunk == nullptr || (is_renamed && chunk->uses_names)) {
+            chunk = bind_chunk(*flows, at);
+        }
+        at += chunk->of.size();
+        out->uses_names |= chunk->uses_names;
+        out->port_writes |= chunk->port_writes;
+        out->errors.insert(out->errors.end(), chunk->errors.begin(), chunk->errors.end());
+        out->chunks.push_back(std::move(chunk));
+    }
     return out;
 }
 

@@ -9,9 +9,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "control/compile/chunk.h"
 #include "control/compile/compile.h"
+#include "control/compile/lower.h"
 #include "control/compile/optimize.h"
-#include "lib/program/table.h"
 
 namespace sluice::compile {
 
@@ -20,13 +21,20 @@ struct FinishedTable;
 /// Flows of one logical table, bound to the datapath, in priority order.
 struct BoundTable {
     FlowList list;  ///< what it is of: others who have it find this; the flows may be gone
-    std::vector<BoundFlow> flows;
-    std::vector<FlowError> errors;
+    BoundChunks chunks;
     bool uses_names = false;  ///< it is about one datapath; else it means the same everywhere
-    uint8_t port_writes = 0;  ///< of the code of all flows, those that cannot match here too
-    std::vector<std::string> address_sets;  ///< that its rows have to do with, sorted
+    uint8_t port_writes = 0;  ///< of all chunks
+    std::vector<FlowError> errors;
     /// What was made of it for other datapaths (or another entry state), when it names nothing.
     mutable std::vector<std::weak_ptr<const FinishedTable>> finished;
+
+    size_t n_flows() const {
+        size_t n = 0;
+        for (const BoundChunkPtr& chunk : chunks) {
+            n += chunk->flows.size();
+        }
+        return n;
+    }
 };
 
 /// What analysis and lowering made of it for one entry state. Immutable once lowered.
@@ -34,10 +42,9 @@ struct FinishedTable {
     std::shared_ptr<const BoundTable> bound;
     Known in;
     bool port_security = true;
-    Analysis analysis;                   ///< its rows go when they are lowered
-    std::shared_ptr<const Table> table;  ///< null when it forwards
-    ClassReads reads{};
-    std::vector<uint32_t> pkt_lens;
+    std::vector<ChunkAnalysisPtr> chunks;  ///< up to one that decides
+    ChunkAnalysisPtr whole;                ///< as if they were one
+    LoweredPtr lowered;                    ///< null when it forwards
 };
 
 /// Which sides' port conditions are limited to the ports of this chassis (ports_here.h) when flows
@@ -50,6 +57,7 @@ struct Memo {
     PerTable<BoundTable> bound;        ///< null: no flows
     PerTable<FinishedTable> finished;  ///< null: not reachable
     PortLimits limits{true, true};
+    bool port_security = true;
 };
 
 /// Whether a table's rows have to do with the address set. Where no row that can match here does,

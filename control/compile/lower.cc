@@ -20,14 +20,21 @@ constexpr unsigned kMaxSegments = 5;
 
 class TableLowering {
 public:
-    TableLowering(const std::vector<LiveRow>& rows, const std::vector<BoundFlow>& flows)
-        : live_(rows), flows_(flows), rule_of_flow_(flows.size(), kNoRule) {
+    explicit TableLowering(const std::vector<LiveRow>& rows) : live_(rows) {
+        rows_.reserve(rows.size());
+        flow_of_row_.reserve(rows.size());
+        const BoundFlow* last = nullptr;
         for (const LiveRow& row : rows) {
             rows_.push_back(&row);
+            if (row.flow != last) {
+                rule_of_flow_.push_back(kNoRule);
+                last = row.flow;
+            }
+            flow_of_row_.push_back(static_cast<uint32_t>(rule_of_flow_.size() - 1));
         }
     }
 
-    std::shared_ptr<const Table> run(uint64_t content_hash) {
+    LoweredPtr run(uint64_t content_hash) {
         size_t end = rows_.size();
         const bool decided = end != 0 && rows_[end - 1]->conds.empty();
         end -= decided ? 1 : 0;
@@ -36,27 +43,27 @@ public:
             builder_.add_const(rule(end));
             say(Form::kConst, 1, "matches every packet that gets here");
         }
-        return builder_.finish(text_, static_cast<uint32_t>(rows_.size()), content_hash);
+        std::string text;
+        for (const std::string& line : out_->lines) {
+            text += line;
+        }
+        out_->table = builder_.finish(text, static_cast<uint32_t>(rows_.size()), content_hash);
+        return out_;
     }
 
 private:
     static constexpr uint32_t kNoRule = ~0u;
 
     uint32_t rule(size_t row) {
-        const uint32_t flow = live_[row].flow;
-        if (rule_of_flow_[flow] == kNoRule) {
-            const BoundFlow& f = flows_[flow];
+        uint32_t& rule = rule_of_flow_[flow_of_row_[row]];
+        if (rule == kNoRule) {
+            const BoundFlow& f = *live_[row].flow;
             builder_.keep(f.code->keep);
-            rule_of_flow_[flow] = builder_.add_rule(f.code->instrs, f.code->selects, f.id);
+            rule = builder_.add_rule(f.code->instrs, f.code->selects, f.id);
         }
-        return rule_of_flow_[flow];
+        return rule;
     }
 
-    static void put_conds(std::span<const LiveCond> conds, std::vector<TableCond>* out) {
-        for (const LiveCond& cond : conds) {
-            out->push_back({state_slice(cond.slice), &cond.values->ranges()});
-        }
-    }
     const std::vector<TableCond>& table_conds(std::span<const LiveCond> conds) {
         conds_.clear();
         put_conds(conds, &conds_);
@@ -64,8 +71,7 @@ private:
     }
 
     void say(Form form, size_t rows, const std::string& why) {
-        text_ += fmt::format("{} {} row{}: {}\n", form_name(form), rows, rows == 1 ? "" : "s", why);
-        ++segments_;
+        out_->lines.push_back(segment_line(form, rows, why));
     }
 
     void linear(size_t begin, size_t end, const char* why) {
@@ -105,7 +111,7 @@ private:
         }
         // A segment before, the index, one after, and the constant at the end.
         std::optional<IndexPlan> plan;
-        if (segments_ + 3 <= kMaxSegments) {
+        if (out_->lines.size() + 3 <= kMaxSegments) {
             plan = find_index(rows_, begin, end);
         }
         if (!plan) {
@@ -137,8 +143,7 @@ private:
         for (const auto& rows : plan.lists) {
             lists.push_back(list(rows));
         }
-        const std::string why = fmt::format("{} tells {} of them apart, lists of at most {}",
-                                            plan.words_text(), plan.indexed, plan.longest);
+        const std::string why = index_line(plan.words_text(), plan.indexed, plan.longest);
         switch (plan.form) {
         case Form::kLpm: builder_.add_lpm(plan.slice, plan.bounds, lists); break;
         case Form::kDirect: direct(plan, lists, list(plan.miss)); break;
@@ -149,10 +154,37 @@ private:
                 keys.insert(keys.end(), key.begin(), key.end());
             }
             builder_.add_hash(plan.words, keys, lists, list(plan.miss));
+            note_hash(plan);
             break;
         }
         }
         say(plan.form, plan.end - plan.begin, why);
+    }
+
+    /// A hash whose keys all rows in it have can be patched; few of them may share theirs.
+    void note_hash(const IndexPlan& plan) {
+        const size_t n = plan.end - plan.begin;
+        if (plan.indexed != n || plan.crowded.size() * 8 > n ||
+            (out_->hash && n <= out_->hash->rows)) {
+            return;
+        }
+        Lowered::Hash& hash = out_->hash.emplace();
+        hash.segment = static_cast<uint32_t>(out_->lines.size());
+        hash.words = plan.words;
+        std::set<std::vector<uint32_t>> crowded;
+        for (const uint32_t list : plan.crowded) {
+            crowded.insert(plan.keys[list]);
+        }
+        hash.crowded = std::make_shared<const std::set<std::vector<uint32_t>>>(std::move(crowded));
+        if (plan.begin > 0) {
+            hash.from = Position::of(live_[plan.begin - 1]);
+        }
+        if (plan.end < live_.size()) {
+            hash.to = Position::of(live_[plan.end]);
+        }
+        hash.words_text = plan.words_text();
+        hash.rows = n;
+        hash.longest = plan.longest;
     }
 
     void direct(const IndexPlan& plan, const std::vector<uint32_t>& lists, uint32_t miss) {
@@ -169,29 +201,44 @@ private:
     }
 
     const std::vector<LiveRow>& live_;
-    const std::vector<BoundFlow>& flows_;
     std::vector<const LiveRow*> rows_;
+    std::vector<uint32_t> flow_of_row_;
     std::vector<uint32_t> rule_of_flow_;
     TableBuilder builder_;
     std::vector<TableCond> conds_;  ///< of the candidate at hand
-    std::string text_;
-    unsigned segments_ = 0;
+    std::shared_ptr<Lowered> out_ = std::make_shared<Lowered>();
 };
 
 }  // namespace
 
-std::shared_ptr<const Table> lower(const std::vector<LiveRow>& rows,
-                                   const std::vector<BoundFlow>& flows, uint64_t content_hash) {
-    return TableLowering(rows, flows).run(content_hash);
+std::string segment_line(Form form, size_t rows, const std::string& why) {
+    return fmt::format("{} {} row{}: {}\n", form_name(form), rows, rows == 1 ? "" : "s", why);
 }
 
-std::shared_ptr<const Table> no_match_table() {
-    static const std::shared_ptr<const Table> table = [] {
+std::string index_line(const std::string& words, size_t rows, size_t longest) {
+    return fmt::format("{} tells {} of them apart, lists of at most {}", words, rows, longest);
+}
+
+void put_conds(std::span<const LiveCond> conds, std::vector<TableCond>* out) {
+    for (const LiveCond& cond : conds) {
+        out->push_back({state_slice(cond.slice), &cond.values->ranges()});
+    }
+}
+
+LoweredPtr lower(const std::vector<LiveRow>& rows, uint64_t content_hash) {
+    return TableLowering(rows).run(content_hash);
+}
+
+LoweredPtr no_match_table() {
+    static const LoweredPtr table = [] {
         TableBuilder builder;
         Instr drop{Op::kDrop};
         drop.a = static_cast<uint8_t>(Drop::k_no_match);
         builder.add_const(builder.add_rule({drop}, {}, kNoFlow));
-        return builder.finish("const 1 row: no flow can match here\n", 1, 0);
+        auto out = std::make_shared<Lowered>();
+        out->lines = {"const 1 row: no flow can match here\n"};
+        out->table = builder.finish(out->lines.front(), 1, 0);
+        return out;
     }();
     return table;
 }

@@ -538,13 +538,29 @@ std::vector<Words> hash_candidates(const Pins& pins) {
 
 namespace {
 
+/// Keys of rows[at], one behind the other; false when it has none.
+bool put_keys(const Pins& pins, size_t at, const LiveRow& row, const Words& words,
+              std::vector<uint32_t>* keys) {
+    if (!pins.has_multiple[at]) {
+        keys->resize(words.size());
+        if (!single_key(pins, at, words, keys->data())) {
+            keys->clear();
+        }
+    } else if (!plain_keys(pins, at, row, words, keys)) {
+        keys->clear();
+        for (const Key& key : keys_of(row, words)) {
+            keys->insert(keys->end(), key.begin(), key.end());
+        }
+    }
+    return !keys->empty();
+}
+
 /// Puts rows under their keys; those without any are loose. False: there are too many of them, or
 /// some list is too long already.
 bool group_rows(const Pins& pins, const std::vector<const LiveRow*>& rows, size_t begin, size_t end,
                 IndexPlan* plan, KeyGroups* groups, std::vector<size_t>* loose) {
     const Words& words = plan->words;
-    Key single(words.size());
-    std::vector<uint32_t> several;
+    std::vector<uint32_t> keys;
     size_t next_look = 128;
     for (size_t r = begin; r < end; ++r) {
         // The first rows tell of most candidates that they are none.
@@ -555,28 +571,15 @@ bool group_rows(const Pins& pins, const std::vector<const LiveRow*>& rows, size_
                 return false;
             }
         }
-        bool has_any =
-            !pins.has_multiple[r - begin] && single_key(pins, r - begin, words, single.data());
-        if (has_any) {
-            groups->add(single.data(), r);
-        } else if (pins.has_multiple[r - begin]) {
-            if (!plain_keys(pins, r - begin, *rows[r], words, &several)) {
-                several.clear();
-                for (const Key& key : keys_of(*rows[r], words)) {
-                    several.insert(several.end(), key.begin(), key.end());
-                }
-            }
-            for (size_t k = 0; k < several.size(); k += words.size()) {
-                groups->add(several.data() + k, r);
-            }
-            has_any = !several.empty();
-        }
-        if (!has_any) {
+        if (!put_keys(pins, r - begin, *rows[r], words, &keys)) {
             loose->push_back(r);
             if ((loose->size() - 1) * 2 > end - begin) {
                 return false;
             }
             continue;
+        }
+        for (size_t k = 0; k < keys.size(); k += words.size()) {
+            groups->add(keys.data() + k, r);
         }
         plan->begin = std::min(plan->begin, r);
         plan->end = r + 1;
@@ -586,6 +589,13 @@ bool group_rows(const Pins& pins, const std::vector<const LiveRow*>& rows, size_
 }
 
 }  // namespace
+
+bool keys_of_row(const LiveRow& row, const Words& words, std::vector<uint32_t>* keys,
+                 std::vector<LiveCond>* residual) {
+    const Pins pins = pins_of({&row}, 0, 1);
+    *residual = left_to_check(row, pins, 0, words);
+    return put_keys(pins, 0, row, words, keys);
+}
 
 std::optional<IndexPlan> try_hash(const Pins& pins, const std::vector<const LiveRow*>& rows,
                                   size_t begin, size_t end, const Words& words) {
@@ -615,6 +625,9 @@ std::optional<IndexPlan> try_hash(const Pins& pins, const std::vector<const Live
                 (list.back() != r && !plan.residual[list.back() - plan.begin].empty())) {
                 list.push_back(r);
             }
+        }
+        if (all.front() != all.back()) {
+            plan.crowded.push_back(static_cast<uint32_t>(n_keys));
         }
         ++n_keys;
         plan.keys.emplace_back(key, key + words.size());

@@ -20,6 +20,7 @@ struct IndexPlan {
     std::vector<HashWord> words;
     std::vector<std::vector<uint32_t>> keys;  ///< one word list for each list
     std::vector<size_t> miss;                 ///< rows for keys that are not there
+    std::vector<uint32_t> crowded;            ///< lists of keys that several rows have
     // kLpm.
     Slice slice{};
     FieldRef field;
@@ -63,6 +64,11 @@ std::optional<IndexPlan> try_hash(const Pins& pins, const std::vector<const Live
                                   size_t begin, size_t end, const std::vector<HashWord>& words);
 std::optional<IndexPlan> try_lpm(const std::vector<const LiveRow*>& rows, size_t begin, size_t end,
                                  const FieldRef& field);
+
+/// Keys of one row in a hash over `words`, one behind the other, and what they leave to check.
+/// False: it has none.
+bool keys_of_row(const LiveRow& row, const std::vector<HashWord>& words,
+                 std::vector<uint32_t>* keys, std::vector<LiveCond>* residual);
 
 /// Gives up on indexes whose lists would repeat rows more often than this on average.
 inline constexpr size_t kMaxRepeats = 8;

@@ -16,17 +16,17 @@ public:
     TableAnalysis(const Known& in, const TableContext& context) : in_(in), context_(context) {}
 
     Analysis run(const std::vector<BoundFlow>& flows) {
-        bool decided = false;
-        for (uint32_t f = 0; f < flows.size(); ++f) {
-            for (const Row& row : *flows[f].rows) {
-                if (decided) {
-                    ++out_.covered;
+        Findings& found = out_.findings;
+        for (const BoundFlow& flow : flows) {
+            for (const Row& row : *flow.rows) {
+                if (found.is_decided) {
+                    ++found.covered;
                     continue;
                 }
-                decided = add_row(row, f, *flows[f].code);
+                found.is_decided = add_row(row, flow);
             }
         }
-        find_forward(flows, decided);
+        found.rows = static_cast<uint32_t>(out_.rows.size());
         return std::move(out_);
     }
 
@@ -92,7 +92,7 @@ private:
     }
 
     /// True when every packet that gets here matches the row.
-    bool add_row(const Row& row, uint32_t flow, const Code& code) {
+    bool add_row(const Row& row, const BoundFlow& flow) {
         live_.clear();
         for (const Cond& cond : row.conds) {
             Verdict verdict = judge(cond);
@@ -102,42 +102,31 @@ private:
                 verdict = kept.values->empty() ? Verdict::kNever : verdict;
             }
             if (verdict == Verdict::kNever) {
-                ++out_.impossible;
+                ++out_.findings.impossible;
                 return false;
             }
             if (verdict == Verdict::kAlways) {
-                ++out_.implied;
+                ++out_.findings.implied;
             } else {
                 live_.push_back(kept);
             }
         }
         Known known = in_;
         refine(live_, &known);
-        out_.rows.push_back({out_.conds.put(live_), flow});
-        transfer(code, 0, code.instrs.size(), {context_.side, context_.port_security}, &known,
-                 &out_);
+        out_.rows.push_back({out_.conds.put(live_), &flow});
+        note_going_on(*flow.code);
+        transfer(*flow.code, 0, flow.code->instrs.size(), {context_.side, context_.port_security},
+                 &known, &out_.findings.exits);
         return live_.empty();
     }
 
-    void find_forward(const std::vector<BoundFlow>& flows, bool decided) {
-        if (!decided) {
-            return;
-        }
-        const Instr* target = nullptr;
-        for (const LiveRow& live : out_.rows) {
-            const Code& code = *flows[live.flow].code;
-            if (code.instrs.size() != 1 || code.instrs[0].op != Op::kNext ||
-                code.instrs[0].a != context_.side) {
-                return;
-            }
-            if (target != nullptr && target->d != code.instrs[0].d) {
-                return;
-            }
-            target = &code.instrs[0];
-        }
-        if (target != nullptr) {
-            out_.forward = static_cast<uint8_t>(target->d);
-        }
+    void note_going_on(const Code& code) {
+        Findings& found = out_.findings;
+        const bool goes_on = code.instrs.size() == 1 && code.instrs[0].op == Op::kNext &&
+                             code.instrs[0].a == context_.side;
+        const auto to = static_cast<uint8_t>(code.instrs.empty() ? 0 : code.instrs[0].d);
+        found.only_goes_on = found.only_goes_on && goes_on && found.goes_on_to.value_or(to) == to;
+        found.goes_on_to = to;
     }
 
     const Known& in_;
@@ -148,6 +137,54 @@ private:
 };
 
 }  // namespace
+
+void Exits::jump(uint8_t side, uint8_t table, const Known& known) {
+    for (Jump& jump : jumps) {
+        if (jump.side == side && jump.table == table) {
+            jump.known.join(known);
+            return;
+        }
+    }
+    jumps.push_back({side, table, known});
+}
+
+void Exits::output(const Known& known) {
+    if (at_output) {
+        at_output->join(known);
+    } else {
+        at_output = known;
+    }
+}
+
+void Exits::join(const Exits& other) {
+    for (const Jump& next : other.jumps) {
+        jump(next.side, next.table, next.known);
+    }
+    if (other.at_output) {
+        output(*other.at_output);
+    }
+}
+
+bool Exits::leads_to_the_same(const Exits& other) const {
+    return at_output == other.at_output && jumps.size() == other.jumps.size() &&
+           std::all_of(jumps.begin(), jumps.end(), [&](const Jump& a) {
+               return std::any_of(other.jumps.begin(), other.jumps.end(), [&](const Jump& b) {
+                   return a.side == b.side && a.table == b.table && a.known == b.known;
+               });
+           });
+}
+
+void Findings::append(const Findings& next) {
+    exits.join(next.exits);
+    only_goes_on = only_goes_on && next.only_goes_on &&
+                   (!goes_on_to || !next.goes_on_to || *goes_on_to == *next.goes_on_to);
+    goes_on_to = next.goes_on_to ? next.goes_on_to : goes_on_to;
+    is_decided = next.is_decided;
+    rows += next.rows;
+    impossible += next.impossible;
+    covered += next.covered;
+    implied += next.implied;
+}
 
 Analysis analyze(const std::vector<BoundFlow>& flows, const Known& in,
                  const TableContext& context) {

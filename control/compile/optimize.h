@@ -71,7 +71,7 @@ struct LiveCond {
 };
 struct LiveRow {
     std::span<const LiveCond> conds;
-    uint32_t flow;  ///< index in the table's flows
+    const BoundFlow* flow;
 };
 std::string print(const LiveRow& row);
 
@@ -103,20 +103,47 @@ private:
     std::vector<ValueSetPtr> sets_;
 };
 
-struct Analysis {
+/// Where packets go on, and what is known of them then.
+struct Exits {
     struct Jump {
         uint8_t side;
         uint8_t table;
         Known known;
     };
-    std::vector<LiveRow> rows;       ///< in priority order
-    LiveConds conds;                 ///< theirs
     std::vector<Jump> jumps;         ///< one for each target
     std::optional<Known> at_output;  ///< joined over all `output` of ingress
-    std::optional<uint8_t> forward;  ///< the table's only outcome is to go on there
-    uint32_t impossible = 0;         ///< rows that cannot match
-    uint32_t covered = 0;            ///< rows under one that always matches
-    uint32_t implied = 0;            ///< conditions that always hold
+
+    void jump(uint8_t side, uint8_t table, const Known& known);
+    void output(const Known& known);
+    /// As if the rows of both had been looked at as one.
+    void join(const Exits& other);
+    bool leads_to_the_same(const Exits& other) const;
+};
+
+/// What was found out about a run of a table's flows.
+struct Findings {
+    Exits exits;
+    bool is_decided = false;  ///< its last row matches every packet that gets there
+    /// Code of rows: all of it, so far, does nothing but go on in one table of the same side.
+    bool only_goes_on = true;
+    std::optional<uint8_t> goes_on_to;
+    uint32_t rows = 0;        ///< left
+    uint32_t impossible = 0;  ///< rows that cannot match
+    uint32_t covered = 0;     ///< rows under one that always matches
+    uint32_t implied = 0;     ///< conditions that always hold
+
+    /// What comes next in the table. Nothing does after a decision.
+    void append(const Findings& next);
+    /// The table's only outcome is to go on there.
+    std::optional<uint8_t> forward() const {
+        return is_decided && only_goes_on ? goes_on_to : std::nullopt;
+    }
+};
+
+struct Analysis {
+    std::vector<LiveRow> rows;  ///< in priority order
+    LiveConds conds;            ///< theirs
+    Findings findings;
 };
 
 struct TableContext {
@@ -125,7 +152,7 @@ struct TableContext {
     bool port_security;  ///< some port has it; without, the checks are constant
 };
 
-/// `flows` in descending priority, ascending UUID.
+/// `flows` in descending priority, ascending UUID; they outlive the analysis.
 Analysis analyze(const std::vector<BoundFlow>& flows, const Known& in, const TableContext& context);
 
 /// What conditions say about the kind of packet: eth.type and ip.proto, null when nothing.

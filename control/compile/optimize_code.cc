@@ -167,24 +167,6 @@ void step(const Instr& i, bool port_security, Known* known) {
     }
 }
 
-void join_into(std::optional<Known>* to, const Known& known) {
-    if (*to) {
-        (*to)->join(known);
-    } else {
-        *to = known;
-    }
-}
-
-void add_jump(const Instr& i, const Known& known, Analysis* out) {
-    for (Analysis::Jump& jump : out->jumps) {
-        if (jump.side == i.a && jump.table == i.d) {
-            jump.known.join(known);
-            return;
-        }
-    }
-    out->jumps.push_back({i.a, static_cast<uint8_t>(i.d), known});
-}
-
 void add(unsigned slot, uint32_t mask, SlotMask* reads) {
     reads->w[slot] |= mask;
 }
@@ -292,20 +274,20 @@ uint8_t port_writes(const Code& code) {
 }
 
 void transfer(const Code& code, size_t begin, size_t end, const TransferContext& context,
-              Known* state, Analysis* out) {
+              Known* state, Exits* out) {
     Known& known = *state;
     for (size_t at = begin; at < end; ++at) {
         const Instr& i = code.instrs[at];
         switch (i.op) {
         case Op::kNext:
-            add_jump(i, known, out);
+            out->jump(i.a, static_cast<uint8_t>(i.d), known);
             if (at + 1 < end) {
                 known.forget_all();  // what the called tables write stays
             }
             break;
         case Op::kOutput:
             if (context.side == kIngress || i.a != 0) {
-                join_into(&out->at_output, known);
+                out->output(known);
             }
             break;
         case Op::kClone:
@@ -324,13 +306,10 @@ void transfer(const Code& code, size_t begin, size_t end, const TransferContext&
         case Op::kDrop: return;
         case Op::kBuffer:
             if (i.b != 0) {
-                Instr jump{Op::kNext};
-                jump.a = i.c;
-                jump.d = i.d;
                 Known held = known;
                 held.forget(kSlotEthDst, ~0u);
                 held.forget(kSlotEthDst + 1, ~0u);
-                add_jump(jump, held, out);
+                out->jump(i.c, static_cast<uint8_t>(i.d), held);
             }
             break;
         case Op::kCtCommit:  // the nested block writes the connection, not the packet

@@ -22,6 +22,6 @@ uint8_t port_writes(const Code& code);
 /// Runs instructions [begin, end) on *known: jumps and outputs are added to `out`. What is left in
 /// *known means nothing.
 void transfer(const Code& code, size_t begin, size_t end, const TransferContext& context,
-              Known* known, Analysis* out);
+              Known* known, Exits* out);
 
 }  // namespace sluice::compile

@@ -285,6 +285,34 @@ bool TableBuilder::add_bitmap(const std::vector<TableRow>& rows) {
     return true;
 }
 
+/// What was laid out, where it stays, its pointers set.
+std::byte* TableBuilder::put_in_place() {
+    auto* block = static_cast<std::byte*>(::operator new (bytes_.size(), std::align_val_t{64}));
+    std::memcpy(block, bytes_.data(), bytes_.size());
+    for (const Relocation& r : relocations_) {
+        const void* target = block + r.target;
+        std::memcpy(block + r.at, &target, sizeof target);
+    }
+    return block;
+}
+
+std::pair<std::shared_ptr<const void>, std::vector<List>> TableBuilder::finish_lists() {
+    if (!sets_.empty()) {
+        return {};
+    }
+    const std::byte* block = put_in_place();
+    std::vector<List> out;
+    for (const PendingList& list : lists_) {
+        out.push_back({reinterpret_cast<const Candidate*>(block + list.first), list.count, 0});
+    }
+    return {std::shared_ptr<const void>(block,
+                                        [keep = std::move(keep_)](const void* b) {
+                                            ::operator delete (const_cast<void*>(b),
+                                                               std::align_val_t{64});
+                                        }),
+            std::move(out)};
+}
+
 std::shared_ptr<const Table> TableBuilder::finish(const std::string& description, uint32_t n_rows,
                                                   uint64_t content_hash) {
     const size_t segments_at = put(nullptr, 0, alignof(Segment));
@@ -300,12 +328,7 @@ std::shared_ptr<const Table> TableBuilder::finish(const std::string& description
     }
     const size_t text_at = put(description.data(), description.size(), 1);
     const size_t size = bytes_.size();
-    auto* block = static_cast<std::byte*>(::operator new (size, std::align_val_t{64}));
-    std::memcpy(block, bytes_.data(), size);
-    for (const Relocation& r : relocations_) {
-        const void* target = block + r.target;
-        std::memcpy(block + r.at, &target, sizeof target);
-    }
+    std::byte* block = put_in_place();
     auto* table = new (block) Table;
     table->segments = reinterpret_cast<const Segment*>(block + segments_at);
     table->n_segments = static_cast<uint32_t>(segments_.size());

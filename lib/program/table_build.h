@@ -67,8 +67,12 @@ public:
 
     std::shared_ptr<const Table> finish(const std::string& description, uint32_t n_rows,
                                         uint64_t content_hash);
+    /// The lists alone, by their numbers, as table_patch.h puts them into a table that is there.
+    /// The first is their owner. Null when they refer to sets, which a table numbers.
+    std::pair<std::shared_ptr<const void>, std::vector<List>> finish_lists();
 
 private:
+    std::byte* put_in_place();
     size_t put(const void* data, size_t size, size_t align);
     template <typename T>
     size_t put_all(const std::vector<T>& items) {

@@ -30,6 +30,7 @@ public:
         } else if (what < 7) {
             const auto at = flows_.begin() + random_.below(static_cast<unsigned>(flows_.size()));
             mark((*at)->flow);
+            gone_.push_back(std::move(*at));
             flows_.erase(at);
         } else {
             change_name();
@@ -47,9 +48,11 @@ public:
         const compile::Compiled rebuilt = fresh.compile(input);
         input.previous = &current_;
         input.dirty_tables = dirty_;
+        input.renamed_tables = renamed_;
         compile::Compiled next = compiler_.compile(input);
         current_ = std::move(next);
-        dirty_ = {};
+        dirty_ = renamed_ = {};
+        gone_.clear();
         compare(rebuilt);
     }
 
@@ -73,6 +76,7 @@ private:
         for (const auto& flow : flows_) {
             if (has(compiler_.references(flow->flow))) {
                 mark(flow->flow);
+                renamed_[flow->flow.side] |= uint64_t{1} << flow->flow.table;
             }
         }
     }
@@ -137,7 +141,9 @@ private:
     compile::Compiler compiler_;
     compile::Compiled current_;
     std::array<uint64_t, 2> dirty_{~uint64_t{0}, ~uint64_t{0}};
+    std::array<uint64_t, 2> renamed_{~uint64_t{0}, ~uint64_t{0}};
     std::vector<std::unique_ptr<RandomFlow>> flows_;
+    std::vector<std::unique_ptr<RandomFlow>> gone_;  ///< since the last compile
     uint32_t next_id_ = 0;
 };
 
