@@ -96,7 +96,8 @@ void PipelineBuilder::plan_round(const BuildInputs& inputs) {
         update_local_datapaths(inputs);
     }
     hairpins_.start_round(is_fresh_ || !mirror_->template_vars.changes().empty() ||
-                          inputs.identity.name != inputs_.identity.name);
+                              inputs.identity.name != inputs_.identity.name,
+                          mirror_->dp_groups.changes().empty());
     if (!is_same || zones_.waiting() != 0) {
         update_zones(inputs);
     }

@@ -23,6 +23,7 @@
 #include "control/compile/compile.h"
 #include "control/flow_store.h"
 #include "control/physical/entries.h"
+#include "control/physical/hairpins.h"
 #include "control/physical/load_balancers.h"
 #include "control/physical/mirrors.h"
 #include "control/physical/names.h"

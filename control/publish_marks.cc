@@ -159,9 +159,11 @@ void PipelineBuilder::update_zones(const BuildInputs& inputs) {
 }
 
 void PipelineBuilder::update_backends(const BuildInputs& inputs) {
-    if (is_fresh_ || is_structure_changed_ || !mirror_->load_balancers.changes().empty() ||
-        !mirror_->dp_groups.changes().empty() || !mirror_->template_vars.changes().empty()) {
-        backends_.update(*mirror_, local_, inputs.identity.name);
+    const bool is_more_than_rows = is_fresh_ || is_structure_changed_ ||
+                                   !mirror_->dp_groups.changes().empty() ||
+                                   !mirror_->template_vars.changes().empty();
+    if (is_more_than_rows || !mirror_->load_balancers.changes().empty()) {
+        backends_.update(*mirror_, local_, inputs.identity.name, !is_more_than_rows);
     }
 }
 

@@ -64,10 +64,12 @@ const LbHairpin* chk_lb_hairpin(const LbHairpins* table, const State& s, const C
     if (!(marks & kNatted) || !(src == dst.w)) {
         return nullptr;
     }
-    const LbHairpins::Range* range = table->by_backend.find(LbHairpins::key(dst.w));
+    const uint64_t key = LbHairpins::key(dst.w);
+    const LbHairpins::Shard& shard = table->shard(key);
+    const LbHairpins::Range* range = shard.by_backend.find(key);
     const Noted noted = noted_in_registers(*table, s);
     for (uint32_t i = range ? range->begin : 0; range && i < range->end; ++i) {
-        const LbHairpin& h = table->entries[i];
+        const LbHairpin& h = shard.entries[i];
         if (!same_family(h.is_v6, s) || !(dst == h.backend)) {
             continue;
         }
@@ -99,10 +101,12 @@ HairpinReply chk_lb_hairpin_reply(const LbHairpins* table, const State& s, uint3
     }
     const Address src = at(s, kSlotIp4Src, kSlotIp6Src);
     const Address dst = at(s, kSlotIp4Dst, kSlotIp6Dst);
-    const LbHairpins::Range* range = table->by_backend.find(LbHairpins::key(src.w));
+    const uint64_t key = LbHairpins::key(src.w);
+    const LbHairpins::Shard& shard = table->shard(key);
+    const LbHairpins::Range* range = shard.by_backend.find(key);
     auto answer = HairpinReply::kNo;
     for (uint32_t i = range ? range->begin : 0; range && i < range->end; ++i) {
-        const LbHairpin& h = table->entries[i];
+        const LbHairpin& h = shard.entries[i];
         if (!same_family(h.is_v6, s) || !(src == h.backend) || !(dst == h.snat)) {
             continue;
         }
@@ -123,9 +127,11 @@ const LbVip* hairpin_vip(const LbHairpins* table, const State& s, const CtTuple*
     }
     const Noted noted = noted_in_registers(*table, s);
     const auto find = [&](const uint32_t address[4], bool in_registers) -> const LbVip* {
-        const LbHairpins::Range* range = table->by_vip.find(LbHairpins::key(address));
+        const uint64_t key = LbHairpins::key(address);
+        const LbHairpins::Shard& shard = table->shard(key);
+        const LbHairpins::Range* range = shard.by_vip.find(key);
         for (uint32_t i = range ? range->begin : 0; range && i < range->end; ++i) {
-            const LbVip& v = table->vips[i];
+            const LbVip& v = shard.vips[i];
             if (v.in_registers != in_registers || !same_family(v.is_v6, s) ||
                 !std::equal(v.vip, v.vip + 4, address) || (v.port != 0 && proto_of(s) != v.proto)) {
                 continue;

@@ -13,14 +13,12 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "control/physical/underlay.h"
 #include "control/physical/view.h"
 #include "lib/program/conntrack_control.h"
-#include "lib/program/load_balancer.h"
 
 namespace sluice::physical {
 
@@ -51,69 +49,21 @@ struct Balancer {
 Balancer read_balancer(const sb::LoadBalancer& row, const sb::TemplateVar* variables,
                        std::vector<std::string>* errors);
 
-/// The hairpins of a datapath, or of all that have the same load balancers.
-struct HairpinsPart {
-    /// What a session is known by, beside the datapath: see LbSession.
-    struct SessionKey {
-        IpAddress backend;
-        IpAddress snat;
-        uint16_t port = 0;
-        uint8_t proto = 0;  ///< 0 without a port
-        auto operator<=>(const SessionKey&) const = default;
-    };
-    struct SessionHash {
-        size_t operator()(const SessionKey& key) const;
-    };
-    LbHairpins table;
-    std::unordered_map<SessionKey, std::shared_ptr<LbSession>, SessionHash> sessions;
-    std::vector<std::string> errors;
-};
-
-/// A row as read_balancer() has it; errors are of the row.
-struct ReadBalancer {
-    std::shared_ptr<const sb::LoadBalancer> row;
-    Balancer balancer;
-    std::vector<std::string> errors;
-};
-
-/// Makes the hairpins of datapaths. Rows are read once while they last, and in one round of builds
-/// the datapaths with the same load balancers get one part.
-class HairpinTables {
-public:
-    /// Rows may have changed since the last build; template variables have if `all_anew`.
-    void start_round(bool all_anew);
-    /// Null when the datapath has no load balancer. Sessions of `before` go on; `before` itself
-    /// when it would be equal.
-    std::shared_ptr<const HairpinsPart> build(const View& view, const Uuid& datapath,
-                                              const std::shared_ptr<const HairpinsPart>& before);
-
-private:
-    std::shared_ptr<const HairpinsPart> make(const View& view,
-                                             const std::vector<const sb::UuidSet*>& sources,
-                                             const HairpinsPart* before);
-    const ReadBalancer& read(const View& view, const Uuid& uuid);
-    void forget_gone(const sb::Mirror& mirror);
-
-    std::unordered_map<Uuid, ReadBalancer> read_;
-    /// By the datapath's own balancers and its groups that have some, and by the part before.
-    std::map<std::pair<std::vector<Uuid>, const HairpinsPart*>, std::shared_ptr<const HairpinsPart>>
-        round_;
-};
-/// One datapath, with nothing kept for others.
-std::shared_ptr<const HairpinsPart> build_hairpins(const View& view, const Uuid& datapath,
-                                                   const HairpinsPart* before);
-bool equal(const HairpinsPart& a, const HairpinsPart& b);
+/// Words as State has them: IPv4 in the last, the others 0.
+void to_words(const IpAddress& ip, uint32_t words[4]);
 
 /// Which backends connections may still lead to; says which do no more.
 class BackendWatch {
 public:
-    /// `local`: datapaths that are here. Costs as much as there are load balancers.
+    /// `local`: datapaths that are here. Costs as much as there are load balancers, unless
+    /// `only_rows`: nothing changed but the rows that the mirror tells, and none asks for flushing.
     void update(const sb::Mirror& mirror, const std::set<Uuid>& local,
-                const std::string& chassis_name);
+                const std::string& chassis_name, bool only_rows = false);
     /// What to flush, once.
     std::vector<CtFilter> take() { return std::exchange(stale_, {}); }
 
 private:
+    bool is_asked_ = true;  ///< by some row, as of the last time that all were looked at
     std::set<Balanced> flushing_;
     std::vector<CtFilter> stale_;
 };

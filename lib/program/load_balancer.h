@@ -70,7 +70,8 @@ struct LbVip {
     bool is_v6 = false;
     bool in_registers = true;
     uint8_t proto = 0;
-    uint16_t port = 0;  ///< 0: any protocol and port
+    bool has_own_snat = false;  ///< snat is hairpin_snat_ip, else it is the VIP
+    uint16_t port = 0;          ///< 0: any protocol and port
     uint32_t vip[4] = {};
     uint32_t snat[4] = {};
 };
@@ -80,14 +81,22 @@ struct LbHairpins {
         uint32_t begin;
         uint32_t end;
     };
-    std::vector<LbHairpin> entries;  ///< those of one key lie together
-    FlatMap<uint64_t, Range> by_backend;
-    std::vector<LbVip> vips;  ///< too; in the order in which they are to be tried
-    FlatMap<uint64_t, Range> by_vip;
+    /// What is found under some of the keys. A change makes those anew that it touches.
+    struct Shard {
+        std::vector<LbHairpin> entries;  ///< those of one key lie together
+        FlatMap<uint64_t, Range> by_backend;
+        std::vector<LbVip> vips;  ///< too; in the order in which they are to be tried
+        FlatMap<uint64_t, Range> by_vip;
+        std::vector<std::shared_ptr<LbSession>> sessions;  ///< by entry
+    };
+    std::vector<std::shared_ptr<const Shard>> shards{std::make_shared<const Shard>()};  ///< 2^n
     uint8_t vip4_slot = kSlotXxreg0 + 1;  ///< where northd notes an IPv4 VIP: reg1, newer ones reg4
     bool natted_in_mark = true;           ///< ct_mark.natted, else ct_label.natted of old ones
-    std::vector<std::shared_ptr<LbSession>> sessions;  ///< those of the entries
 
+    static size_t shard_number(uint64_t key, size_t shards) {
+        return key * 0x9e3779b97f4a7c15ull >> 48 & (shards - 1);
+    }
+    const Shard& shard(uint64_t key) const { return *shards[shard_number(key, shards.size())]; }
     static uint64_t key(const uint32_t address[4]) {
         uint64_t h = uint64_t{address[0]} << 32 | address[1];
         h = (h ^ h >> 29) * 0xbf58476d1ce4e5b9ull;

@@ -20,6 +20,7 @@ constexpr uint32_t kSnat = 0x58585858;
 /// One VIP with one backend.
 struct Table {
     LbHairpins t;
+    std::shared_ptr<LbHairpins::Shard> shard = std::make_shared<LbHairpins::Shard>();
     LbSession session;
 
     explicit Table(uint16_t vip_port = 80, uint16_t backend_port = 8080, bool in_registers = true) {
@@ -32,16 +33,18 @@ struct Table {
         h.backend[3] = kBackend;
         h.snat[3] = kSnat;
         h.session = &session;
-        t.entries = {h};
-        t.by_backend = FlatMap<uint64_t, LbHairpins::Range>({{LbHairpins::key(h.backend), {0, 1}}});
+        shard->entries = {h};
+        shard->by_backend =
+            FlatMap<uint64_t, LbHairpins::Range>({{LbHairpins::key(h.backend), {0, 1}}});
         LbVip v;
         v.in_registers = in_registers;
         v.proto = 6;
         v.port = vip_port;
         v.vip[3] = kVip;
         v.snat[3] = kSnat;
-        t.vips = {v};
-        t.by_vip = FlatMap<uint64_t, LbHairpins::Range>({{LbHairpins::key(v.vip), {0, 1}}});
+        shard->vips = {v};
+        shard->by_vip = FlatMap<uint64_t, LbHairpins::Range>({{LbHairpins::key(v.vip), {0, 1}}});
+        t.shards = {shard};
     }
 };
 
@@ -83,7 +86,7 @@ CtTuple original() {
 TEST_CASE("a packet balanced to its own sender is a hairpin", "[hairpin]") {
     const Table table;
     const State good = hairpin();
-    REQUIRE(chk_lb_hairpin(&table.t, good, nullptr) == &table.t.entries[0]);
+    REQUIRE(chk_lb_hairpin(&table.t, good, nullptr) == &table.shard->entries[0]);
     CHECK(chk_lb_hairpin(nullptr, good, nullptr) == nullptr);
 
     const auto without = [&](unsigned slot, uint32_t value) {
@@ -165,7 +168,7 @@ TEST_CASE("without ports every protocol is balanced, and seen for itself", "[hai
     s.w[kSlotXxreg0 + 2] = 7;
     REQUIRE(chk_lb_hairpin(&table.t, s, nullptr) != nullptr);
     CHECK(hairpin_vip(&table.t, s, nullptr) != nullptr);
-    open_hairpin_session(table.t.entries[0], s, 7);
+    open_hairpin_session(table.shard->entries[0], s, 7);
     State answer = reply();
     CHECK(chk_lb_hairpin_reply(&table.t, answer, 7) == HairpinReply::kNotYet);
     answer.w[kSlotIpProto] = 1;
@@ -191,8 +194,8 @@ TEST_CASE("ct_snat_to_vip finds the address by what was noted alone", "[hairpin]
 
 TEST_CASE("hairpins of IPv6", "[hairpin]") {
     Table table;
-    LbHairpin& h = table.t.entries[0];
-    LbVip& v = table.t.vips[0];
+    LbHairpin& h = table.shard->entries[0];
+    LbVip& v = table.shard->vips[0];
     const uint32_t vip[4] = {0xfd010000, 0, 0, 1};
     const uint32_t backend[4] = {0xfd000000, 0, 0, 2};
     h.is_v6 = v.is_v6 = true;
@@ -200,8 +203,9 @@ TEST_CASE("hairpins of IPv6", "[hairpin]") {
     std::copy(vip, vip + 4, v.vip);
     std::copy(backend, backend + 4, h.backend);
     std::copy(vip, vip + 4, h.snat);
-    table.t.by_backend = FlatMap<uint64_t, LbHairpins::Range>({{LbHairpins::key(backend), {0, 1}}});
-    table.t.by_vip = FlatMap<uint64_t, LbHairpins::Range>({{LbHairpins::key(vip), {0, 1}}});
+    table.shard->by_backend =
+        FlatMap<uint64_t, LbHairpins::Range>({{LbHairpins::key(backend), {0, 1}}});
+    table.shard->by_vip = FlatMap<uint64_t, LbHairpins::Range>({{LbHairpins::key(vip), {0, 1}}});
     State s = hairpin();
     s.w[kSlotEthType] = 0x86dd;
     s.w[kSlotIp4Src] = s.w[kSlotIp4Dst] = 0;

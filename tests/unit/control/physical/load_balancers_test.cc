@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/physical/load_balancers.h"
+#include "control/physical/hairpins.h"
 
 #include <catch2/catch.hpp>
 
@@ -148,22 +149,22 @@ TEST_CASE("hairpins of a datapath, by its own rows and those of its groups", "[b
          {"datapaths", ovsdb::uuid_set({uuid(2)})}});
     const auto part = build_hairpins(world.view, kSwitch, nullptr);
     REQUIRE(part);
-    CHECK(part->table.entries.size() == 3);
-    CHECK(part->table.vips.size() == 2);
+    CHECK(part->n_entries == 3);
+    CHECK(part->n_vips == 2);
     CHECK(part->table.vip4_slot == kSlotXxreg0 + 1);
     CHECK(part->table.natted_in_mark);
     const uint32_t backend[4] = {0, 0, 0, 0x0a000001};
-    const auto* range = part->table.by_backend.find(LbHairpins::key(backend));
+    const auto* range = part->table.shards[0]->by_backend.find(LbHairpins::key(backend));
     REQUIRE(range);
     REQUIRE(range->end - range->begin == 2);
-    const LbHairpin& with_port = part->table.entries[range->begin];
+    const LbHairpin& with_port = part->table.shards[0]->entries[range->begin];
     CHECK(with_port.vip[3] == 0x0a000101);
     CHECK(with_port.snat[3] == 0x0a000101);
     CHECK(with_port.vip_port == 80);
     CHECK(with_port.backend_port == 8080);
     CHECK(with_port.proto == 6);
     CHECK(with_port.in_registers);
-    const LbHairpin& without = part->table.entries[range->begin + 1];
+    const LbHairpin& without = part->table.shards[0]->entries[range->begin + 1];
     CHECK(without.backend_port == 0);
     CHECK(without.snat[3] == 0x58585858);
     CHECK_FALSE(without.in_registers);
@@ -175,7 +176,7 @@ TEST_CASE("hairpins of a datapath, by its own rows and those of its groups", "[b
         const auto other = build_hairpins(world.view, kSwitch, part.get());
         CHECK(other->table.vip4_slot == kSlotXxreg1);
         CHECK_FALSE(other->table.natted_in_mark);
-        CHECK(other->table.entries[0].in_registers);
+        CHECK(other->table.shards[0]->entries[0].in_registers);
         CHECK_FALSE(equal(*part, *other));
     }
     SECTION("sessions go on over changes, and end with their backend") {
@@ -186,7 +187,7 @@ TEST_CASE("hairpins of a datapath, by its own rows and those of its groups", "[b
         const auto more = build_hairpins(world.view, kSwitch, part.get());
         CHECK_FALSE(equal(*part, *more));
         unsigned open = 0;
-        for (const LbHairpin& h : more->table.entries) {
+        for (const LbHairpin& h : more->table.shards[0]->entries) {
             open += h.session->has(1, 6);
         }
         CHECK(open == 1);
@@ -196,7 +197,7 @@ TEST_CASE("hairpins of a datapath, by its own rows and those of its groups", "[b
             {{"vips", ovsdb::Datum::string_map({{"10.0.1.1:80", "10.0.0.1:8080"}})},
              {"datapaths", here()}});
         const auto again = build_hairpins(world.view, kSwitch, less.get());
-        for (const LbHairpin& h : again->table.entries) {
+        for (const LbHairpin& h : again->table.shards[0]->entries) {
             CHECK_FALSE(h.session->has(1, 6));
         }
     }

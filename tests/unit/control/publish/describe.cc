@@ -111,14 +111,16 @@ struct Describer {
             return;
         }
         line(" hairpins reg {} mark {}", table->vip4_slot, table->natted_in_mark);
-        for (const LbHairpin& h : table->entries) {
-            line("  {:x} port {} of {:x} port {} proto {} from {:x}", fmt::join(h.backend, "."),
-                 h.backend_port, fmt::join(h.vip, "."), h.vip_port, h.proto,
-                 fmt::join(h.snat, "."));
-        }
-        for (const LbVip& v : table->vips) {
-            line("  vip {:x} port {} proto {} from {:x}", fmt::join(v.vip, "."), v.port, v.proto,
-                 fmt::join(v.snat, "."));
+        for (const auto& shard : table->shards) {
+            for (const LbHairpin& h : shard->entries) {
+                line("  {:x} port {} of {:x} port {} proto {} from {:x}", fmt::join(h.backend, "."),
+                     h.backend_port, fmt::join(h.vip, "."), h.vip_port, h.proto,
+                     fmt::join(h.snat, "."));
+            }
+            for (const LbVip& v : shard->vips) {
+                line("  vip {:x} port {} proto {} from {:x}", fmt::join(v.vip, "."), v.port,
+                     v.proto, fmt::join(v.snat, "."));
+            }
         }
     }
 
