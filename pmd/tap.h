@@ -31,8 +31,10 @@ struct TapRx {
     int fd = -1;
     rte_mempool* pool = nullptr;
     uint64_t next_read = 0;    // in TSC cycles: when to ask an idle tap again
-    uint64_t idle_cycles = 0;  // how long an idle tap is left alone
-    RxFrame frame;             // reads from `bytes`
+    uint64_t idle_cycles = 0;  // how long an idle tap is left alone after the first empty read,
+    unsigned n_empty = 0;      // twice as long after each more in a row, up to 2^kMostDoublings
+    static constexpr unsigned kMostDoublings = 3;
+    RxFrame frame;  // reads from `bytes`
     std::vector<uint8_t> bytes;
     QueueCounters counters;
 };

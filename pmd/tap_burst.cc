@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -25,10 +26,12 @@ bool start_frame(TapRx& rx) {
     }
     const ssize_t got = read(rx.fd, rx.bytes.data(), rx.bytes.size());
     if (got < 0) {
-        rx.next_read = now + rx.idle_cycles;  // EAGAIN, or the device is down or gone
+        rx.next_read = now + (rx.idle_cycles << rx.n_empty);  // EAGAIN, or it is down or gone
+        rx.n_empty = std::min(rx.n_empty + 1, TapRx::kMostDoublings);
         return false;
     }
     rx.next_read = 0;
+    rx.n_empty = 0;
     RxHints hints;
     if (static_cast<size_t>(got) <= sizeof hints.vnet) {
         QueueCounters::bump(rx.counters.errors, 1);
