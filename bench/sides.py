@@ -158,19 +158,31 @@ class Side:
 
     def prefer(self):
         """The polling threads before everything else that may run on their core."""
-        poll = str(self.rig.cores.poll)
         for process in self.processes:
             try:
                 with open('/proc/%d/autogroup' % process.process.pid, 'w') as file:
                     file.write('-20')
             except OSError:
                 pass            # a kernel without autogroups
-            for task in os.listdir('/proc/%d/task' % process.process.pid):
-                path = '/proc/%d/task/%s/status' % (process.process.pid, task)
-                with open(path) as file:
-                    allowed = [l.split()[1] for l in file if l.startswith('Cpus_allowed_list')]
-                if allowed == [poll] and int(task) != process.process.pid:
-                    os.setpriority(os.PRIO_PROCESS, int(task), -20)
+            for task in self._polling(process.process.pid):
+                os.setpriority(os.PRIO_PROCESS, int(task), -20)
+
+    def _polling(self, pid):
+        """Threads of a process that only may run on the polling core."""
+        for task in os.listdir('/proc/%d/task' % pid):
+            with open('/proc/%d/task/%s/status' % (pid, task)) as file:
+                allowed = [l.split()[1] for l in file if l.startswith('Cpus_allowed_list')]
+            if allowed == [str(self.rig.cores.poll)] and int(task) != pid:
+                yield task
+
+    def polled_s(self):
+        """Seconds that the polling threads have had the core so far."""
+        total = 0
+        for process in self.processes:
+            for task in self._polling(process.process.pid):
+                with open('/proc/%d/task/%s/schedstat' % (process.process.pid, task)) as file:
+                    total += int(file.read().split()[0])
+        return total / 1e9
 
     def freeze(self):
         for process in self.processes:
