@@ -184,6 +184,24 @@ uint16_t find_udp(const uint8_t* raw) {
     return get16(raw + 12) == kTypeIp6 && raw[20] == kProtoUdp ? kEthLen + kIp6Len : 0;
 }
 
+/// Sums up what all segments of the flow have in common.
+void sum_headers(JoinFlow* flow, const uint8_t* raw) {
+    uint8_t same[sizeof flow->mask];
+    const unsigned all = unsigned{flow->outer} + flow->payload;
+    for (unsigned i = 0; i < all; ++i) {
+        same[i] = raw[i] & flow->mask[i];
+    }
+    const unsigned l3 = unsigned{flow->outer} + flow->l3;
+    const unsigned l4 = unsigned{flow->outer} + flow->l4;
+    const bool outer6 = flow->udp != kEthLen + kIp4MinLen;
+    flow->outer_ip_sum = checksum::sum(same + kEthLen, flow->udp - kEthLen);
+    flow->udp_sum = checksum::sum(same + flow->udp, l4 - flow->udp,
+                                  pseudo_sum(same + kEthLen, outer6, kProtoUdp, 0));
+    flow->ip_sum = checksum::sum(same + l3, l4 - l3);
+    flow->pseudo_sum = pseudo_sum(same + l3, flow->ip6, kProtoTcp, 0);
+    flow->tcp_sum = checksum::sum(same + l4, all - l4, flow->pseudo_sum);
+}
+
 /// What differs between segments of one flow, from the outer Ethernet header on.
 void learn_outer(JoinFlow* flow, uint16_t outer) {
     const uint8_t* raw = rte_pktmbuf_mtod(flow->item->m, const uint8_t*) - outer;
@@ -209,6 +227,7 @@ void learn_outer(JoinFlow* flow, uint16_t outer) {
     differs(tcp + 4, 4);
     flow->mask[tcp + 13] = static_cast<uint8_t>(~kPsh);
     differs(tcp + 16, 2);
+    sum_headers(flow, raw);
 }
 
 /// Equal but for what may differ. Reads in steps of 16 bytes.
@@ -234,29 +253,48 @@ bool has_right_lengths(const JoinFlow& flow, const uint8_t* raw, uint32_t n) {
            inner + flow.outer + flow.l3 == n;
 }
 
-/// Every checksum is right, by one pass over the payload.
+/// Bytes in memory as a sum over them sees them.
+uint64_t words16(const uint8_t* p) {
+    uint16_t v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+}
+uint64_t words32(const uint8_t* p) {
+    uint32_t v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/// Every checksum is right, by one pass over the payload: to what the flow's segments have in
+/// common comes what they have not.
 bool has_right_sums(const JoinFlow& flow, const uint8_t* raw, const Segment& s) {
-    const bool outer4 = flow.udp == kEthLen + kIp4MinLen;
+    const uint8_t* ip = raw + kEthLen;
     const uint8_t* udp = raw + flow.udp;
-    if ((outer4 && !checksum::good(raw + kEthLen, kIp4MinLen)) ||
-        (!s.ip6 && !checksum::good(s.data + s.l3, kIp4MinLen))) {
+    const uint8_t* l3 = s.data + s.l3;
+    const uint8_t* l4 = s.data + s.l4;
+    // Length and identification, checksum. IPv6: the length, which UDP's checksum covers.
+    const bool outer4 = flow.udp == kEthLen + kIp4MinLen;
+    const uint64_t inner = s.ip6 ? words16(l3 + 4) : words32(l3 + 2) + words16(l3 + 10);
+    if ((outer4 &&
+         checksum::fold(flow.outer_ip_sum + words32(ip + 2) + words16(ip + 10)) != 0xffff) ||
+        (!s.ip6 && checksum::fold(flow.ip_sum + inner) != 0xffff)) {
         return false;
     }
     const uint32_t tcp_len = uint32_t{s.payload} - s.l4 + s.bytes;
-    const uint64_t tcp =
-        checksum::sum(s.data + s.l4, static_cast<size_t>(s.payload - s.l4),
-                      checksum::fold(checksum::sum_payload(s.data + s.payload, s.bytes)));
-    if (checksum::fold(tcp + pseudo_sum(s.data + s.l3, s.ip6, kProtoTcp, tcp_len)) != 0xffff) {
+    const uint64_t own = words32(l4 + 4) + (uint64_t{l4[13]} & kPsh) * 256 + words16(l4 + 16) +
+                         checksum::fold(checksum::sum_payload(s.data + s.payload, s.bytes));
+    const uint64_t length = __builtin_bswap16(static_cast<uint16_t>(tcp_len));
+    if (checksum::fold(flow.tcp_sum + own + length) != 0xffff) {
         return false;
     }
-    const uint8_t* head = rte_pktmbuf_mtod(flow.item->m, const uint8_t*) - flow.outer;
-    const bool is_summed = get16(udp + 6) != 0;
-    if (!is_summed) {
-        return get16(head + flow.udp + 6) == 0;  // as the one that was let in
+    if (words16(udp + 6) == 0) {  // none, as the one that was let in
+        return words16(rte_pktmbuf_mtod(flow.item->m, const uint8_t*) - flow.outer + flow.udp +
+                       6) == 0;
     }
-    const uint64_t in_front = checksum::sum(udp, static_cast<size_t>(s.data + s.l4 - udp));
-    const uint32_t pseudo = pseudo_sum(raw + kEthLen, !outer4, kProtoUdp, get16(udp + 4));
-    return checksum::fold(tcp + in_front + pseudo) == 0xffff;
+    // The segment, as its checksum is right, sums up to what its pseudo header lacks.
+    const auto segment = static_cast<uint16_t>(~checksum::fold(flow.pseudo_sum + length));
+    return checksum::fold(flow.udp_sum + 2 * words16(udp + 4) + words16(udp + 6) + inner +
+                          segment) == 0xffff;
 }
 
 void open_flow(WorkerCtx& ctx, Item* item, const Segment& s, uint16_t outer) {

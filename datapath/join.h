@@ -54,6 +54,12 @@ struct JoinFlow {
     uint16_t outer;                 ///< bytes in front of the inner frame; 0: not to be known
     uint16_t udp;                   ///< offset of the outer UDP header
     std::array<uint8_t, 192> mask;  ///< of what must be equal, from the outer Ethernet header on
+    // What those headers, less what is masked out, sum up to.
+    uint64_t outer_ip_sum;  ///< IPv4 header
+    uint64_t udp_sum;       ///< outer pseudo header, and UDP header to the inner TCP header
+    uint64_t ip_sum;        ///< IPv4 header
+    uint64_t tcp_sum;       ///< pseudo header and TCP header
+    uint32_t pseudo_sum;    ///< the inner one
 };
 
 struct Joins {
