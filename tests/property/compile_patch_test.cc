@@ -17,7 +17,8 @@ namespace {
 /// A table of VIPs, with a few flows above and below them.
 class Balancers {
 public:
-    explicit Balancers(uint64_t seed) : random_(seed), world_(random_.world()), names_(&world_) {
+    explicit Balancers(uint64_t seed)
+        : random_(seed), world_(random_.world()), names_(&world_), with_port_(seed % 2 == 0) {
         world_.ports["p1"] = 1;
         above_ = add(200, "ip4.src == 10.9.9.9");
         below_ = add(50, "ip4.dst == 10.0.0.0/20 && tcp.dst == 443");
@@ -29,7 +30,7 @@ public:
     }
 
     void step() {
-        switch (random_.below(8)) {
+        switch (random_.below(10)) {
         case 0:
         case 1:
         case 2: add_vip(random_.below(1100)); break;  // now and then one that is there already
@@ -44,6 +45,16 @@ public:
             break;
         }
         case 6: add_several(); break;
+        case 7: {  // one more with the keys of another: only one of them is ever found
+            const std::string match = *random_.pick(vips_)->match;
+            twins_.push_back(add(120, match));
+            break;
+        }
+        case 8:
+            if (!twins_.empty()) {
+                take_twin();
+            }
+            break;
         default:
             if (random_.one_in(4)) {
                 remove(above_);
@@ -111,12 +122,26 @@ private:
         return &flows_.back()->flow;
     }
     void add_vip(unsigned number) {
-        vips_.push_back(add(120, fmt::format("ip4.dst == 10.0.{}.{} && tcp.dst == 80", number / 200,
-                                             number % 200)));
+        vips_.push_back(add(120, fmt::format("ip4.dst == 10.0.{}.{}{}", number / 200, number % 200,
+                                             with_port_ ? " && tcp.dst == 80" : "")));
     }
     void add_several() {
         vips_.push_back(add(120, fmt::format("ip4.dst == 10.0.{}.7 && tcp.dst == {{80, 81, 443}}",
                                              10 + random_.below(200))));
+    }
+    /// Away with one of two: the one that is found, as often as not.
+    void take_twin() {
+        const compile::Flow* twin = twins_.back();
+        twins_.pop_back();
+        const auto other = std::find_if(vips_.begin(), vips_.end(), [&](const compile::Flow* f) {
+            return *f->match == *twin->match;
+        });
+        if (other != vips_.end() && random_.one_in(2)) {
+            remove(*other);
+            vips_.push_back(twin);
+        } else {
+            remove(twin);
+        }
     }
     void remove(const compile::Flow* flow) {
         const auto at = std::find_if(flows_.begin(), flows_.end(),
@@ -148,11 +173,13 @@ private:
     Random random_;
     oracle::World world_;
     WorldNames names_;
+    const bool with_port_;  ///< without, a key settles all of a row, and hides others behind it
     compile::Compiler compiler_;
     compile::Compiled current_;
     std::vector<std::unique_ptr<RandomFlow>> flows_;
     std::vector<std::unique_ptr<RandomFlow>> gone_;  ///< since the last compile
     std::vector<const compile::Flow*> vips_;
+    std::vector<const compile::Flow*> twins_;  ///< of some of those
     const compile::Flow* above_ = nullptr;
     const compile::Flow* below_ = nullptr;
     uint32_t next_id_ = 0;
