@@ -87,12 +87,12 @@ size_t inner_offset(const uint8_t* udp, size_t length) {
 }
 
 bool finish_layer(uint8_t* frame, const Layers& layers) {
-    if (layers.protocol != kUdp && layers.protocol != kTcp) {
+    if (layers.l4 == 0 || (layers.protocol != kUdp && layers.protocol != kTcp)) {
         return false;
     }
     uint8_t* l4 = frame + layers.l4;
     uint8_t* field = l4 + (layers.protocol == kUdp ? 6 : 16);
-    if (get16(field) != fold(layers.pseudo) || get16(field) == 0) {
+    if (get16(field) != fold(layers.pseudo)) {  // which is never 0, UDP's word for none
         return false;
     }
     // The field holds the pseudo header's sum: what is summed in its place.
@@ -107,7 +107,7 @@ bool finish_layer(uint8_t* frame, const Layers& layers) {
 
 void finish_sums(uint8_t* frame, size_t length) {
     const Layers outer = find_layers(frame, length);
-    if (outer.l4 == 0 || finish_layer(frame, outer) || outer.protocol != kUdp) {
+    if (finish_layer(frame, outer) || outer.l4 == 0 || outer.protocol != kUdp) {
         return;
     }
     const size_t offset = inner_offset(frame + outer.l4, outer.l4_length);
@@ -115,10 +115,7 @@ void finish_sums(uint8_t* frame, size_t length) {
         return;
     }
     uint8_t* inner = frame + outer.l4 + offset;
-    const Layers layers = find_layers(inner, outer.l4_length - offset);
-    if (layers.l4 != 0) {
-        finish_layer(inner, layers);
-    }
+    finish_layer(inner, find_layers(inner, outer.l4_length - offset));
 }
 
 }  // namespace sluice::pmd
