@@ -190,12 +190,11 @@ void SlowPath::Impl::run() {
 
 /// Until a worker or a timer has something, but not for long: there are also deadlines.
 void SlowPath::Impl::sleep() {
-    bool is_done = true;
+    bool may_sleep = true;
     for (Mailbox* box : config.mailboxes) {
-        box->slow_path_sleeper().announce();
-        is_done &= box->is_slow_path_done();
+        may_sleep &= box->slow_path_sleeper().announce();
     }
-    loop.run_once(is_done ? kSleepMs : 0);
+    loop.run_once(may_sleep ? kSleepMs : 0);
     for (Mailbox* box : config.mailboxes) {
         box->slow_path_sleeper().end();
     }

@@ -15,12 +15,6 @@ namespace {
 
 constexpr unsigned kUrgentRing = 1024;
 
-/// As rte_ring_empty(), which reads what the other end writes as if it were nobody's.
-bool is_empty(const rte_ring* ring) {
-    return __atomic_load_n(&ring->prod.tail, __ATOMIC_ACQUIRE) ==
-           __atomic_load_n(&ring->cons.tail, __ATOMIC_ACQUIRE);
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Mailbox>> Mailbox::create(unsigned worker) {
@@ -55,10 +49,19 @@ Mailbox::Sleeper::~Sleeper() {
     }
 }
 
-void Mailbox::Sleeper::announce() {
-    // One of two exchanges comes first: ours, then wake() sees it; or wake()'s, then the last look
-    // at the rings, which follows, sees what was put there. No fence, which TSan does not know.
-    is_asleep_.exchange(true, std::memory_order_acq_rel);
+// Exchanges only: each takes over what the one before it published, and no fence is needed, which
+// TSan does not know.
+
+bool Mailbox::Sleeper::announce() {
+    if (state_.exchange(State::kAsleep, std::memory_order_acq_rel) != State::kCalled) {
+        return true;
+    }
+    end();
+    return false;
+}
+
+void Mailbox::Sleeper::end() {
+    state_.exchange(State::kAwake, std::memory_order_acq_rel);
 }
 
 void Mailbox::Sleeper::drain() {
@@ -67,7 +70,7 @@ void Mailbox::Sleeper::drain() {
 }
 
 void Mailbox::Sleeper::wake() {
-    if (is_asleep_.exchange(false, std::memory_order_acq_rel)) {
+    if (state_.exchange(State::kCalled, std::memory_order_acq_rel) == State::kAsleep) {
         const uint64_t one = 1;
         [[maybe_unused]] const ssize_t written = write(fd_, &one, sizeof one);
     }
@@ -113,14 +116,6 @@ bool Mailbox::inject(rte_mbuf* packet) {
     const bool is_in = rte_ring_sp_enqueue(inject_, packet) == 0;
     worker_sleeper_.wake();
     return is_in;
-}
-
-bool Mailbox::is_worker_done() const {
-    return is_empty(inject_);
-}
-
-bool Mailbox::is_slow_path_done() const {
-    return is_empty(punt_) && is_empty(urgent_) && is_empty(messages_);
 }
 
 }  // namespace sluice

@@ -7,10 +7,12 @@
 // other; other threads that want to inject ask the slow path. Full rings drop and count, never
 // wait.
 //
-// Waking. Each end may go to sleep on a descriptor when it found its rings empty. It says so first
-// and looks again; the other end, after putting something in, looks whether it was said. So a
-// system call is made once a sleep, never while both are busy. The worker's end is woken by anybody
-// who wants a turn of it (a new port table, a command).
+// Waking. Each end may go to sleep on a descriptor when it has emptied its rings. It says so first;
+// who put something in calls it, whether it sleeps or not. Both exchange one word, so one of the
+// two comes first: the call, then the end that wants to sleep learns of it and looks again; or the
+// sleep, then who calls writes to the descriptor. So a system call is made once a sleep, never
+// while both are busy. The worker's end is called by anybody who wants a turn of it (a new port
+// table, a command).
 #pragma once
 
 #include <atomic>
@@ -67,26 +69,25 @@ public:
         ~Sleeper();
         bool open();
         int fd() const { return fd_; }
-        /// Sleeper's thread, before it looks at its rings for the last time.
-        void announce();
-        /// Sleeper's thread, awake again.
-        void end() { is_asleep_.exchange(false, std::memory_order_acq_rel); }
+        /// Sleeper's thread, its rings empty: it wants to sleep. False when it was called since its
+        /// last sleep: they have to be emptied again first.
+        bool announce();
+        /// Sleeper's thread, awake again: it will now look at what it was called for.
+        void end();
         /// For who waits for a level and not for an edge: makes fd() silent again.
         void drain();
         /// Any thread, after it put something where the sleeper looks.
         void wake();
 
     private:
+        enum class State : uint8_t { kAwake, kAsleep, kCalled };
         int fd_ = -1;
-        std::atomic<bool> is_asleep_{false};  ///< the sleeper sets, any thread clears
+        std::atomic<State> state_{State::kAwake};
     };
     Sleeper& worker_sleeper() { return worker_sleeper_; }
     Sleeper& slow_path_sleeper() { return slow_path_sleeper_; }
     /// Worker thread: something was put into a ring since the last call.
     bool has_sent() { return std::exchange(has_sent_, false); }
-    /// Worker thread, slow-path thread: nothing waits for it.
-    bool is_worker_done() const;
-    bool is_slow_path_done() const;
 
 private:
     Mailbox() = default;

@@ -160,7 +160,8 @@ void Host::turn(unsigned i) {
         if (box && box->has_sent()) {
             box->slow_path_sleeper().wake();
         }
-        if (idle.is_due(seen)) {
+        if (idle.is_due(seen) && idle.announce()) {
+            // After that, so that a table that comes later ends the sleep.
             idle.follow(port_table_.get(), i);
             rcu_.offline(i);
             idle.wait();

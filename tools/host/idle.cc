@@ -78,18 +78,13 @@ void Idle::wait() {
     const int64_t begin = now_ns();
     const int64_t most = timeout_ns();
     const timespec timeout{most / 1'000'000'000, most % 1'000'000'000};
-    if (mailbox_) {
-        mailbox_->worker_sleeper().announce();
-    }
-    if (!mailbox_ || mailbox_->is_worker_done()) {
-        epoll_event events[16];
-        const bool is_lying = epoll_ < 0 || barren_ >= kBarrenWakes;
-        const int n = is_lying ? -1 : epoll_pwait2(epoll_, events, 16, &timeout, nullptr);
-        if (n < 0) {
-            nanosleep(&timeout, nullptr);
-        } else {
-            barren_ = n ? barren_ + 1 : 0;
-        }
+    epoll_event events[16];
+    const bool is_lying = epoll_ < 0 || barren_ >= kBarrenWakes;
+    const int n = is_lying ? -1 : epoll_pwait2(epoll_, events, 16, &timeout, nullptr);
+    if (n < 0) {
+        nanosleep(&timeout, nullptr);
+    } else {
+        barren_ = n ? barren_ + 1 : 0;
     }
     if (mailbox_) {
         mailbox_->worker_sleeper().end();

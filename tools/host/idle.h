@@ -37,9 +37,11 @@ public:
 
     /// After each turn. True: the worker may sleep now.
     bool is_due(unsigned packets);
+    /// That it will. False: it was called meanwhile and makes another turn first.
+    bool announce() { return !mailbox_ || mailbox_->worker_sleeper().announce(); }
     /// Looks what is to be waited for; the table must stay valid during the call.
     void follow(const PortTable* table, unsigned worker);
-    /// Sleeps. The caller is offline.
+    /// Sleeps, once that was announced. The caller is offline.
     void wait();
 
 private:
