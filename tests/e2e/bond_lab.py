@@ -5,46 +5,13 @@ import json
 import signal
 import subprocess
 import sys
-import time
 
 from network1 import NetLab
 from ovnlab import netlab
+from udp_stream import UdpStream
 
 CABLES = ('u0', 'u1')
 FLOWS = 32
-
-_RECEIVER = '''
-import socket, sys
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-s.bind(("0.0.0.0", 9998)); s.settimeout(10)
-print("ready", flush=True)
-seen = set()
-try:
-    while True:
-        n = int(s.recv(100).split()[0])
-        if n < 0: break
-        seen.add(n)
-except TimeoutError: pass
-print(len(seen), flush=True)
-'''
-
-_SENDER = '''
-import select, socket, sys, time
-flows = []
-for i in range(int(sys.argv[3])):
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.bind(("", 20000 + i)); s.connect((sys.argv[1], 9998)); flows.append(s)
-n, due = 0, time.monotonic()
-while not select.select([sys.stdin], [], [], max(0, due - time.monotonic()))[0]:
-    try: flows[n % len(flows)].send(b"%d " % n + b"x" * 60)
-    except OSError: pass
-    n += 1; due = max(due + float(sys.argv[2]), time.monotonic() - 0.2)
-time.sleep(1.5)
-for _ in range(5): flows[0].send(b"-1")
-print(n, flush=True)
-'''
-
 
 _RELAY = '''
 import select, signal, socket, sys
@@ -92,21 +59,14 @@ class Cable:
         self.process.send_signal(signal.SIGUSR1)
 
 
-class Flows:
-    """Numbered packets of many flows from one VM to another; `finish` returns (sent, lost)."""
+class Flows(UdpStream):
+    """Of many flows; `finish` returns (sent, lost)."""
 
-    def __init__(self, source, target, per_second=400):
-        pipes = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE, 'text': True}
-        self.receiver = target.ns.popen(sys.executable, '-c', _RECEIVER, **pipes)
-        self.receiver.stdout.readline()
-        self.sender = source.ns.popen(sys.executable, '-c', _SENDER, target.ip,
-                                      str(1.0 / per_second), str(FLOWS), **pipes)
-        source.ns.lab.helpers += [self.receiver, self.sender]
-        time.sleep(0.5)
+    def __init__(self, source, target):
+        super().__init__(source, target, per_second=400, flows=FLOWS)
 
     def finish(self):
-        sent = int(self.sender.communicate('stop\n', timeout=30)[0])
-        received = int(self.receiver.communicate(timeout=30)[0])
+        sent, received, _ = super().finish()
         return sent, sent - received
 
 

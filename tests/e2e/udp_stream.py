@@ -8,7 +8,7 @@ _RECEIVER = '''
 import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-s.bind(("0.0.0.0", 9999)); s.settimeout(5)
+s.bind(("0.0.0.0", 9999)); s.settimeout(10)
 print("ready", flush=True)
 seen = set()
 try:
@@ -22,27 +22,33 @@ print(len(seen), *[n for n in range(max(seen, default=0)) if n not in seen][:50]
 
 _SENDER = '''
 import select, socket, sys, time
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect((sys.argv[1], 9999))
+flows = []
+for i in range(int(sys.argv[3])):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(("", 20000 + i)); s.connect((sys.argv[1], 9999)); flows.append(s)
 n, due = 0, time.monotonic()
 while not select.select([sys.stdin], [], [], max(0, due - time.monotonic()))[0]:
-    try: s.send(b"%d " % n + b"x" * 60)
+    try: flows[n % len(flows)].send(b"%d " % n + b"x" * 60)
     except OSError: pass
-    n += 1; due += float(sys.argv[2])
-time.sleep(1)
-s.send(b"-1")
+    n += 1; due = max(due + float(sys.argv[2]), time.monotonic() - 0.2)
+time.sleep(1.5)
+for _ in range(5):
+    try: flows[0].send(b"-1")
+    except OSError: pass
 print(n)
 '''
 
 
 class UdpStream:
-    """Starts at once; `finish` returns (sent, received, some of the missing numbers)."""
+    """Starts at once, over so many flows in turn; `finish` returns (sent, received, some of the missing
+    numbers)."""
 
-    def __init__(self, source, target, per_second=200):
+    def __init__(self, source, target, per_second=200, flows=1):
         pipes = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE, 'text': True}
         self.receiver = target.ns.popen(sys.executable, '-c', _RECEIVER, **pipes)
         self.receiver.stdout.readline()
         self.sender = source.ns.popen(sys.executable, '-c', _SENDER, target.ip,
-                                      str(1.0 / per_second), **pipes)
+                                      str(1.0 / per_second), str(flows), **pipes)
         source.ns.lab.helpers += [self.receiver, self.sender]
         time.sleep(0.5)
 

@@ -9,33 +9,16 @@
 
 #include <catch2/catch.hpp>
 
-#include "tests/unit/pmd/lab.h"
+#include "tests/unit/pmd/veth_lab.h"
 
 using namespace sluice;
 using namespace sluice::lab;
 
 namespace {
 
-constexpr uint16_t kTest = 0x88b5;
-constexpr uint16_t kIp4 = 0x0800;
-constexpr std::chrono::milliseconds kBrief{50};  // for what must not come
-
-bool can_run() {
-    if (enter_private_network()) {
-        return true;
-    }
-    WARN("skipped: making a network namespace needs root");
-    return false;
-}
-
-/// veth pair p0 (ours) - p1 (the peer's).
-struct Veth {
-    explicit Veth(unsigned mtu = 1500) {
-        const std::string m = std::to_string(mtu);
-        REQUIRE(run("ip link add p0 mtu " + m + " type veth peer name p1 mtu " + m));
-        REQUIRE(run("ip link set p1 up"));
-    }
-    ~Veth() { run("ip link del p0"); }
+/// p0 (ours) - p1 (the peer's).
+struct Veth : VethPair {
+    explicit Veth(unsigned mtu = 1500) : VethPair("p0", "p1", mtu) {}
 };
 
 }  // namespace
@@ -242,10 +225,10 @@ TEST_CASE("an af_packet port survives the loss of its device", "[af_packet]") {
         const Veth veth;
         id = add(*ports, "a=af_packet,iface=p0");
         REQUIRE(id != kNoPort);
-        CHECK_FALSE(ports->info(id)->is_gone);
+        CHECK_FALSE(ports->is_gone(id));
     }
     const auto table = ports->snapshot();
-    CHECK(ports->info(id)->is_gone);
+    CHECK(ports->is_gone(id));
     CHECK_FALSE(ports->link_up(id));
     CHECK(receive(*table, id, 1, kTest, kBrief).empty());
     CHECK(send(*table, id, plain(1)));

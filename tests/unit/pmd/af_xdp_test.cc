@@ -15,7 +15,7 @@
 #include <catch2/catch.hpp>
 
 #include "pmd/xdp_program.h"
-#include "tests/unit/pmd/lab.h"
+#include "tests/unit/pmd/veth_lab.h"
 
 using namespace sluice;
 using namespace sluice::lab;
@@ -23,29 +23,11 @@ using pmd::XdpProgram;
 
 namespace {
 
-constexpr uint16_t kIp4 = 0x0800;
-constexpr uint16_t kTest = 0x88b5;
-constexpr std::chrono::milliseconds kBrief{50};  // for what must not come
-
-bool can_run() {
-    if (enter_private_network()) {
-        return true;
+/// x0 (ours) - x1 (the peer's, which leaves nothing to a NIC).
+struct Veth : VethPair {
+    explicit Veth(unsigned mtu = 1500, unsigned queues = 1) : VethPair("x0", "x1", mtu, queues) {
+        REQUIRE(run("ethtool -K x1 tx off txvlan off"));
     }
-    WARN("skipped: making a network namespace needs root");
-    return false;
-}
-
-/// veth pair x0 (ours) - x1 (the peer's, which leaves nothing to a NIC).
-struct Veth {
-    explicit Veth(unsigned mtu = 1500, unsigned queues = 1) {
-        const std::string m = std::to_string(mtu);
-        const std::string q = std::to_string(queues);
-        REQUIRE(run("ip link add x0 mtu " + m + " numrxqueues " + q + " numtxqueues " + q +
-                    " address 02:00:00:00:00:02 type veth peer name x1 mtu " + m + " numrxqueues " +
-                    q + " numtxqueues " + q));
-        REQUIRE(run("ip link set x1 up && ethtool -K x1 tx off txvlan off"));
-    }
-    ~Veth() { run("ip link del x0"); }
 };
 
 Steering geneve() {
