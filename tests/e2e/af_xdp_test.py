@@ -8,12 +8,13 @@ import os
 import signal
 
 from checks import run
-from network1 import NetLab, configure, populate
+from network1 import VMS, NetLab, configure, populate
 from ovnlab.netlab import KINDS, UPLINK, SluiceHypervisor, find_program
 
 SERVER = '''
 import socket, sys
-s = socket.create_server((sys.argv[1], int(sys.argv[2])))
+family = socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET
+s = socket.create_server((sys.argv[1], int(sys.argv[2])), family=family)
 while True:
     c, who = s.accept()
     n = 0
@@ -62,7 +63,9 @@ class XdpHypervisor(SluiceHypervisor):
     mode = 'best-effort'
 
     def start(self):
-        self.ns.run('ip', 'address', 'add', '%s/%d' % (self.ip, self.prefix_len), 'dev', UPLINK)
+        self.ns.set_ipv6(UPLINK, ':' in self.ip)
+        self.ns.run('ip', 'address', 'add', '%s/%d' % (self.ip, self.prefix_len), 'dev', UPLINK,
+                    *(['nodad'] if ':' in self.ip else []))
         self.program = find_program('sluiced', self.lab.sluiced)
         self.spawn()
         self.vsctl('--may-exist', 'add-br', 'br-int', '--', 'set', 'bridge', 'br-int', 'fail-mode=secure', '--',
@@ -103,14 +106,15 @@ def talk_tcp(checks, claim, server, client, address, port, lab):
 
 
 def send_udp(host, address, port, size):
-    host.ns.run('/usr/bin/python3', '-c', "import socket\ns = socket.socket(socket.AF_INET, "
+    host.ns.run('/usr/bin/python3', '-c', "import socket\ns = socket.socket(socket.%s, "
                 "socket.SOCK_DGRAM)\nfor _ in range(3): s.sendto(b'x' * %d, ('%s', %d))" % (
-                    size, address, port))
+                    'AF_INET6' if ':' in address else 'AF_INET', size, address, port))
 
 
 def unheard(host):
     """UDP packets that the kernel got and nobody listens for: a tunnel packet would be one."""
-    return int(host.ns.run('sh', '-c', "nstat -asz UdpNoPorts | awk '/UdpNoPorts/ {print $2}'"))
+    return int(host.ns.run('sh', '-c', "nstat -asz UdpNoPorts Udp6NoPorts | "
+                           "awk '/NoPorts/ {n += $2} END {print n}'"))
 
 
 def kernel_lives(checks, lab, hv1, hv2):
@@ -260,6 +264,27 @@ def survives(checks, lab, vm1, vm2):
     checks.reaches(vm1, vm2)
 
 
+def over_ipv6(checks):
+    """The same split on an underlay of IPv6, where the kernel needs ND beside it."""
+    with NetLab() as lab:
+        configure(lab)
+        vms = []
+        for (name, hypervisor, _, mac, ip), kind, address in zip(
+                VMS, ('xdp', 'xdp-generic'), ('fd00:50::100', 'fd00:50::101')):
+            host = lab.hypervisor(hypervisor, address, kind)
+            vms.append(lab.vm(name, host, mac, ip + '/24'))
+        lab.wait_up([vm.name for vm in vms])
+        lab.sync()
+        hosts = [vm.hypervisor for vm in vms]
+        split(checks, lab, *vms)
+        kernel_lives(checks, lab, *hosts)
+        kernel_lives(checks, lab, *hosts[::-1])
+        hosts[1].ns.run('ip', 'neigh', 'flush', 'dev', UPLINK)
+        checks.reaches(vms[1], vms[0])
+        for host in hosts:
+            checks.check('%s still runs' % host.name, host.main.alive())
+
+
 def test(checks):
     with NetLab() as lab:
         configure(lab)
@@ -276,6 +301,7 @@ def test(checks):
         localnets(checks, lab, vm1, vm2)
         for host in lab.hypervisors.values():
             checks.check('%s still runs' % host.name, host.main.alive())
+    over_ipv6(checks)
 
 
 if __name__ == '__main__':
