@@ -50,6 +50,20 @@ const std::map<std::string, const char*>& mends() {
     return table;
 }
 
+/// What brings a link up is not the same everywhere.
+std::string mend_link(const PortReport::Row& port) {
+    if (port.driver == "vhost") {
+        return "start the guest";
+    }
+    if (port.driver == "bond") {
+        return "no member may carry traffic: sluicectl bonds says why";
+    }
+    const bool is_kernels =
+        port.driver == "af_packet" || port.driver == "af_xdp" || port.driver == "tap";
+    return is_kernels ? "ip link set " + port.name + " up; else the other end, or the cable"
+                      : "the other end, or the cable";
+}
+
 /// Drops that are policy, or belong to the protocol.
 bool is_wanted_drop(const std::string& name) {
     static const std::vector<std::string> list = {"logical_flow", "loopback",    "metered",
@@ -120,9 +134,7 @@ public:
             }
             if (!p.link_up && p.role != "unused" && p.role != "kernel") {
                 add(Severity::kWarning, "port_link", "port " + p.name, "its link is down",
-                    "what is sent there is lost",
-                    p.driver.rfind("vhost", 0) == 0 ? "start the guest"
-                                                    : "ip link set " + p.name + " up");
+                    "what is sent there is lost", mend_link(p));
             }
             const auto before = ports_before_.find(p.name);
             if (before != ports_before_.end() && before->second->id == p.id) {
@@ -251,8 +263,8 @@ private:
     double busy_of(int64_t worker) const {
         const StatusReport::Worker* old = find(a_.status, worker);
         const StatusReport::Worker* now = find(b_.status, worker);
-        if (!old || !now || !b_.status.tsc_hz) {
-            return 0;
+        if (!old || !now || !b_.status.tsc_hz || now->busy_cycles < old->busy_cycles) {
+            return 0;  // or it was started anew meanwhile
         }
         return static_cast<double>(now->busy_cycles - old->busy_cycles) /
                (seconds_ * static_cast<double>(b_.status.tsc_hz));
@@ -260,7 +272,9 @@ private:
     double rx_rate_of(int64_t worker) const {
         const StatusReport::Worker* old = find(a_.status, worker);
         const StatusReport::Worker* now = find(b_.status, worker);
-        return old && now ? static_cast<double>(now->rx_packets - old->rx_packets) / seconds_ : 0;
+        return old && now && now->rx_packets >= old->rx_packets
+                   ? static_cast<double>(now->rx_packets - old->rx_packets) / seconds_
+                   : 0;
     }
     std::string worker_name(int64_t worker) const {
         const StatusReport::Worker* w = find(b_.status, worker);

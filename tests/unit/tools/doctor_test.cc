@@ -236,6 +236,29 @@ TEST_CASE("drops: policy is a note with its flow, the rest a warning", "[doctor]
     CHECK(exit_status_of(d) == 3);
 }
 
+TEST_CASE("a daemon that was started anew meanwhile is not taken for a busy one", "[doctor]") {
+    NodeSample before = quiet_node();
+    before.status.workers[0].busy_cycles = 5000;
+    before.status.workers[0].rx_packets = 7000;
+    CHECK(checks_of(compare(before, quiet_node())) == List{});
+}
+
+TEST_CASE("what mends a link depends on what it is", "[doctor]") {
+    for (const auto& [driver, words] : {std::pair{"vhost", "start the guest"},
+                                        {"bond", "sluicectl bonds"},
+                                        {"af_packet", "ip link set eth1 up"},
+                                        {"pci", "the cable"}}) {
+        NodeSample after = quiet_node();
+        after.ports.rows[0].driver = driver;
+        after.ports.rows[0].link_up = false;
+        const Diagnosis d = compare(quiet_node(), after);
+        REQUIRE(checks_of(d) == List{"warning port_link"});
+        CHECK(d.findings[0].mend.find(words) != std::string::npos);
+        CHECK((d.findings[0].mend.find("ip link") != std::string::npos) ==
+              (std::string(driver) == "af_packet"));
+    }
+}
+
 TEST_CASE("databases, tunnels, ports, cache, connections", "[doctor]") {
     NodeSample after = quiet_node();
     after.status.sb_state = "connecting";
