@@ -17,33 +17,7 @@ SLUICE_LOG_MODULE(bond);
 namespace sluice::pmd {
 namespace {
 
-constexpr unsigned kControlRing = 64;
 constexpr size_t kLeastFrame = 60;
-
-int64_t now_ms() {
-    using namespace std::chrono;
-    return duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
-}
-
-DummyRing make_ring() {
-    const auto bytes = static_cast<size_t>(rte_ring_get_memsize(kControlRing));
-    DummyRing ring(
-        static_cast<rte_ring*>(::operator new (bytes, std::align_val_t{RTE_CACHE_LINE_SIZE})));
-    SLUICE_CHECK(rte_ring_init(ring.get(), "bond", kControlRing, RING_F_SC_DEQ) == 0);
-    return ring;
-}
-
-LacpConfig lacp_config(const BondSpec& spec, const Mac& mac) {
-    LacpConfig out;
-    out.system = spec.system.value_or(mac);
-    out.system_priority = spec.system_priority;
-    out.is_active = spec.lacp == LacpMode::kActive;
-    out.is_fast = spec.is_fast;
-    for (const BondSpec::Member& member : spec.members) {
-        out.ports.push_back(member.lacp);
-    }
-    return out;
-}
 
 /// "I am `mac`, who am I?", asked of all: what a switch learns the place of an address from.
 std::vector<uint8_t> rarp(uint64_t mac, uint16_t vlan) {
@@ -68,88 +42,9 @@ std::vector<uint8_t> rarp(uint64_t mac, uint16_t vlan) {
 
 }  // namespace
 
-unsigned BondPort::mbufs_held(const PortSpec& spec) {
-    const Result<BondSpec> parsed = parse_bond_spec(spec, 0);
-    unsigned sum = kControlRing;
-    for (const BondSpec::Member& member :
-         parsed ? parsed->members : std::vector<BondSpec::Member>()) {
-        sum += pmd::mbufs_held(member.spec) + kControlRing;
-    }
-    return sum;
-}
-
-Result<std::unique_ptr<Device>> BondPort::open(const OpenContext& context) {
-    Result<BondSpec> spec = parse_bond_spec(context.spec, context.id);
-    if (!spec) {
-        return spec.error();
-    }
-    std::unique_ptr<BondPort> port(new BondPort(std::move(*spec)));
-    if (Result<void> opened = port->open_members(context); !opened) {
-        return opened.error();
-    }
-    port->make_queues(context);
-    port->lacp_ = Lacp(lacp_config(port->spec_, port->mac_));
-    port->turn(now_ms());
-    port->thread_ = std::thread([bond = port.get()] { bond->run(); });
-    return std::unique_ptr<Device>(std::move(port));
-}
-
-BondPort::BondPort(BondSpec spec)
-    : spec_(std::move(spec)),
-      has_lacp_(spec_.lacp != LacpMode::kOff),
-      lacp_(LacpConfig{}),
-      rules_(spec_.rules, static_cast<unsigned>(spec_.members.size())) {
-    rules_.set_status(has_lacp_ ? LacpStatus::kConfigured : LacpStatus::kOff);
-    switch_.hashes_l4 = spec_.rules.mode == BondMode::kBalanceTcp;
-    switch_.basis = spec_.basis;
-}
-
-Result<void> BondPort::open_members(const OpenContext& context) {
-    pool_ = context.pool;
-    own_queue_ = context.n_workers;
-    for (const BondSpec::Member& wanted : spec_.members) {
-        OpenContext inner{wanted.spec,
-                          static_cast<PortId>(0x8000u + wanted.lacp.port),
-                          own_queue_ + 1,
-                          context.pool,
-                          context.pool_data_room,
-                          context.mtu,
-                          context.super_frames};
-        Result<std::unique_ptr<Device>> device = open_device(inner);
-        if (!device) {
-            return device.error().with_context("port " + context.spec.name);
-        }
-        Member& member = members_.emplace_back();
-        member.name = wanted.spec.name;
-        member.driver = wanted.spec.driver;
-        member.device = std::move(*device);
-        member.mac = member.device->mac();
-        member.control = make_ring();
-    }
-    mac_ = spec_.mac.value_or(members_.front().mac);
-    return {};
-}
-
-void BondPort::make_queues(const OpenContext& context) {
-    for (unsigned i = 0; i < members_.size(); ++i) {
-        for (const RxQueue& inner : members_[i].device->rx_queues()) {
-            auto& rx = rx_.emplace_back(std::make_unique<BondRxQueue>());
-            rx->inner = inner;
-            rx->rules = &switch_;
-            rx->member = i;
-            rx->control = members_[i].control.get();
-            rx_queues_.push_back(
-                {.burst = bond_rx_burst, .ctx = rx.get(), .wait_fd = inner.wait_fd});
-        }
-    }
-    for (unsigned w = 0; w < context.n_workers; ++w) {
-        auto& tx = tx_.emplace_back(std::make_unique<BondTxQueue>());
-        tx->rules = &switch_;
-        for (const Member& member : members_) {
-            tx->inner.push_back(member.device->tx_queues()[w]);
-        }
-        tx_queues_.push_back({bond_tx_burst, tx.get()});
-    }
+int64_t BondPort::now_ms() {
+    using namespace std::chrono;
+    return duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
 }
 
 BondPort::~BondPort() {
@@ -161,30 +56,31 @@ BondPort::~BondPort() {
         wake_.notify_one();
         thread_.join();
     }
-    for (Member& member : members_) {
-        void* packet = nullptr;
-        while (rte_ring_sc_dequeue(member.control.get(), &packet) == 0) {
-            rte_pktmbuf_free(static_cast<rte_mbuf*>(packet));
-        }
+    for (size_t place = 0; place < members_.size(); ++place) {
+        clear(place);
     }
 }
 
 void BondPort::run() {
     pthread_setname_np(pthread_self(), "sluice-bond");
     std::unique_lock lock(mutex_);
-    const std::chrono::milliseconds pause(spec_.detect_ms);
-    while (!wake_.wait_for(lock, pause, [this] { return is_stopping_; })) {
+    while (!wake_.wait_for(lock, std::chrono::milliseconds(detect_ms_),
+                           [this] { return is_stopping_; })) {
         lock.unlock();
-        turn(now_ms());
+        {
+            const std::lock_guard turn_lock(turn_mutex_);
+            turn(now_ms());
+        }
         lock.lock();
     }
 }
 
 void BondPort::turn(int64_t now) {
     switch_.sources.set_time(now);
+    switch_.announced.set_time(now);
     look_at_links();
     take_control_frames(now);
-    if (has_lacp_) {
+    if (has_lacp()) {
         run_lacp(now);
     }
     follow(rules_.run(now));
@@ -195,14 +91,15 @@ void BondPort::turn(int64_t now) {
 void BondPort::look_at_links() {
     for (unsigned i = 0; i < members_.size(); ++i) {
         Member& member = members_[i];
-        const bool is_up = member.device->link_up();
+        const bool is_up = member.device && member.device->link_up();
+        const bool is_used = member.stage == Member::Stage::kUsed;
         if (is_up != member.is_up) {
             member.is_up = is_up;
             ++member.link_resets;
-            LOG_INFO("member {}: link is {}", member.name, is_up ? "up" : "down");
+            LOG_INFO("member {}: link is {}", member.spec.name, is_up ? "up" : "down");
         }
-        rules_.set_link(i, is_up);
-        lacp_.set_link(i, is_up && has_lacp_);
+        rules_.set_link(i, is_up && is_used);
+        lacp_.set_link(i, is_up && is_used && has_lacp());
     }
 }
 
@@ -210,12 +107,12 @@ void BondPort::take_control_frames(int64_t now) {
     for (unsigned i = 0; i < members_.size(); ++i) {
         Member& member = members_[i];
         void* packet = nullptr;
-        while (rte_ring_sc_dequeue(member.control.get(), &packet) == 0) {
+        while (member.device && rte_ring_sc_dequeue(member.control.get(), &packet) == 0) {
             auto* const m = static_cast<rte_mbuf*>(packet);
             const std::span<const uint8_t> frame(rte_pktmbuf_mtod(m, const uint8_t*), m->data_len);
             if (const std::optional<Lacpdu> pdu = parse_lacpdu(frame)) {
                 ++member.rx_pdus;
-                if (has_lacp_) {
+                if (has_lacp()) {
                     lacp_.receive(i, *pdu, now);
                 }
             } else if (const auto answer = marker_response(frame, member.mac)) {
@@ -232,7 +129,8 @@ void BondPort::run_lacp(int64_t now) {
     lacp_.tick(now);
     rules_.set_status(lacp_.is_negotiated() ? LacpStatus::kNegotiated : LacpStatus::kConfigured);
     for (unsigned i = 0; i < members_.size(); ++i) {
-        if (const std::optional<Lacpdu> pdu = lacp_.take(i, now)) {
+        const std::optional<Lacpdu> pdu = lacp_.take(i, now);
+        if (pdu && members_[i].stage == Member::Stage::kUsed) {
             members_[i].tx_pdus += send(i, build_lacpdu(*pdu, members_[i].mac));
         }
         rules_.set_lacp(i, lacp_.is_distributing(i));
@@ -248,7 +146,8 @@ BondRx BondPort::rx_rule(unsigned member) const {
         return lacp_.is_collecting(member) ? BondRx::kAll : BondRx::kNothing;
     }
     if (rules_.spreads()) {
-        return is_active ? BondRx::kNotOurs : BondRx::kNotOursUnicast;
+        const bool takes_all = is_active || rules_.rules().all_receive;
+        return takes_all ? BondRx::kNotOurs : BondRx::kNotOursUnicast;
     }
     return is_active ? BondRx::kAll : BondRx::kNothing;
 }
@@ -269,7 +168,7 @@ void BondPort::follow(bool is_other_active) {
         return;
     }
     const uint8_t active = rules_.active();
-    LOG_INFO("active member is now {}", active == kNoMember ? "none" : members_[active].name);
+    LOG_INFO("active member is now {}", active == kNoMember ? "none" : members_[active].spec.name);
     if (active != kNoMember) {
         ++failovers_;
         if (needs_telling && !is_shut) {
@@ -301,7 +200,7 @@ void BondPort::rebalance(int64_t now) {
 void BondPort::announce_sources() {
     switch_.sources.for_each([this](uint64_t mac, uint16_t vlan) {
         const uint8_t member = rules_.spreads()
-                                   ? rules_.member_of(slb_bucket(switch_.basis, mac, vlan))
+                                   ? rules_.member_of(slb_bucket(switch_.basis.load(), mac, vlan))
                                    : rules_.active();
         if (member != kNoMember) {
             send(member, rarp(mac, vlan));
@@ -328,7 +227,7 @@ void BondPort::write_report() {
     BondReport report;
     report.mode = name_of(spec_.rules.mode);
     report.lacp = name_of(spec_.lacp);
-    report.lacp_status = !has_lacp_                                   ? "off"
+    report.lacp_status = !has_lacp()                                  ? "off"
                          : rules_.status() == LacpStatus::kNegotiated ? "negotiated"
                                                                       : "configured";
     report.is_fallback = rules_.is_fallen_back();
@@ -338,9 +237,12 @@ void BondPort::write_report() {
     report.failovers = failovers_;
     for (unsigned i = 0; i < members_.size(); ++i) {
         const Member& member = members_[i];
+        if (!member.device) {
+            continue;
+        }
         BondMemberReport& out = report.members.emplace_back();
-        out.name = member.name;
-        out.driver = member.driver;
+        out.name = member.spec.name;
+        out.driver = member.spec.driver;
         out.mac = member.mac;
         out.link_up = member.is_up;
         out.is_enabled = rules_.is_enabled(i) && !rules_.is_shut();
@@ -352,7 +254,7 @@ void BondPort::write_report() {
         if (out.is_active) {
             report.active_mac = member.mac;
         }
-        if (has_lacp_) {
+        if (has_lacp()) {
             LacpMemberReport& lacp = out.lacp.emplace();
             lacp.receive = name_of(lacp_.receive_state(i));
             lacp.mux = name_of(lacp_.mux_state(i));
@@ -377,19 +279,37 @@ std::optional<BondReport> BondPort::bond() const {
     for (const auto& rx : rx_) {
         report.rx_refused += rx->counters.dropped.load(std::memory_order_relaxed);
     }
-    for (size_t i = 0; i < report.members.size(); ++i) {
-        const Device& device = *members_[i].device;
-        report.members[i].stats = device.stats();
-        report.members[i].mtu = device.mtu();
-        report.members[i].is_gone = device.is_gone();
+    // Reports are by name: who came or went since the last turn of the thread is of control's.
+    std::erase_if(report.members, [&](const BondMemberReport& m) {
+        return !member_of(m.name) || missing_.contains(m.name);
+    });
+    unsigned n_rxq = 0;
+    for (const Member& member : members_) {
+        const auto row =
+            std::ranges::find(report.members, member.spec.name, &BondMemberReport::name);
+        if (!member.device || row == report.members.end()) {
+            continue;
+        }
+        row->stats = member.device->stats();
+        row->mtu = member.device->mtu();
+        row->error = member.device->is_gone() ? "the device vanished" : "";
+        row->first_rxq = n_rxq;
+        row->n_rxq = static_cast<unsigned>(member.device->rx_queues().size());
+        n_rxq += row->n_rxq;
     }
+    for (const auto& [name, error] : missing_) {
+        BondMemberReport& row = report.members.emplace_back();
+        row.name = name;
+        row.error = error;
+    }
+    std::ranges::sort(report.members, {}, &BondMemberReport::name);
     return report;
 }
 
 uint32_t BondPort::caps() const {
     uint32_t caps = UINT32_MAX;
     for (const Member& member : members_) {
-        caps &= member.device->caps();
+        caps &= member.device ? member.device->caps() : UINT32_MAX;
     }
     return caps;
 }
@@ -397,15 +317,18 @@ uint32_t BondPort::caps() const {
 uint16_t BondPort::mtu() const {
     uint16_t least = UINT16_MAX;
     for (const Member& member : members_) {
-        least = std::min(least, member.device->mtu());
+        if (member.device && !member.device->is_gone()) {
+            least = std::min(least, member.device->mtu());
+        }
     }
     return least;
 }
 
 Result<void> BondPort::set_mtu(uint16_t mtu) {
     for (const Member& member : members_) {
-        if (Result<void> set = member.device->set_mtu(mtu); !set) {
-            return set.error().with_context("member " + member.name);
+        const Result<void> set = member.device ? member.device->set_mtu(mtu) : Result<void>();
+        if (!set) {
+            return set.error().with_context("member " + member.spec.name);
         }
     }
     return {};
@@ -418,13 +341,20 @@ bool BondPort::link_up() const {
 }
 
 bool BondPort::is_gone() const {
-    return std::ranges::all_of(members_, [](const Member& m) { return m.device->is_gone(); });
+    return std::ranges::all_of(members_,
+                               [](const Member& m) { return !m.device || m.device->is_gone(); });
+}
+
+bool BondPort::is_partial() const {
+    return !missing_.empty() || std::ranges::any_of(members_, [](const Member& m) {
+        return m.device && m.device->is_gone();
+    });
 }
 
 PortStats BondPort::stats() const {
     PortStats sum;
     for (const Member& member : members_) {
-        const PortStats one = member.device->stats();
+        const PortStats one = member.device ? member.device->stats() : PortStats();
         sum.rx_packets += one.rx_packets;
         sum.rx_bytes += one.rx_bytes;
         sum.rx_dropped += one.rx_dropped;
@@ -444,10 +374,14 @@ PortStats BondPort::stats() const {
 }
 
 int BondPort::numa_node() const {
-    const int node = members_.front().device->numa_node();
-    const bool is_same = std::ranges::all_of(
-        members_, [node](const Member& m) { return m.device->numa_node() == node; });
-    return is_same ? node : -1;
+    std::optional<int> node;
+    for (const Member& member : members_) {
+        if (member.device) {
+            const int own = member.device->numa_node();
+            node = !node || *node == own ? own : -1;
+        }
+    }
+    return node.value_or(-1);
 }
 
 }  // namespace sluice::pmd

@@ -18,24 +18,34 @@
 // beyond those of the workers. When the active member changes (without LACP, where the switch needs
 // telling), it sends a RARP for every source address that went out lately, as Open vSwitch does.
 //
+// Changes. A member has one of 16 places, by which workers, LACP and the buckets know it, and keeps
+// it. change() brings the members in line with another spec: who goes is sent nothing more at once
+// and closed after the grace period, who comes is used after it, the others notice nothing. A
+// member whose device cannot be opened, or vanished, is missing; the bond works with the others
+// and change() tries again. All other arguments but mac and mtu change in place; LACP begins anew
+// when what the whole system says of itself does.
+//
 // Arguments: mode, lacp (off, active, passive), lacp-time (slow, fast), lacp-fallback-ab,
 // system-id, system-priority, updelay, downdelay, rebalance (ms, 0 never), hash-basis, primary,
-// detect-ms (how often links are looked at), mac, and for each member
+// all-members-active, detect-ms (how often links are looked at), mac, and for each member
 //   member.NAME=DRIVER\,KEY=VALUE...   with lacp-port-id, lacp-port-priority, lacp-aggregation-key
 // as further keys.
 //
 // Threads. Device's functions: control. The burst functions: workers. run(): the bond's thread,
-// which alone touches Lacp and BondMembers; what report() tells is copied under a mutex.
+// which touches Lacp, BondMembers and the members' devices under turn_mutex_, as change() does;
+// what report() tells is copied under another one.
 #pragma once
 
 #include <rte_ring.h>
 
 #include <atomic>
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "lib/program/bond_report.h"
@@ -65,8 +75,9 @@ struct BondSwitch {
     std::array<std::atomic<uint8_t>, kBondBuckets> buckets{};
     std::array<std::atomic<BondRx>, kMostMembers> rx{};
     BondSources sources;
-    bool hashes_l4 = false;  ///< bring-up only
-    uint32_t basis = 0;      ///< same
+    BondSources announced{1'500};  ///< by gratuitous ARP just now: that may come back to us
+    std::atomic<bool> hashes_l4{false};
+    std::atomic<uint32_t> basis{0};
 };
 
 /// A receive queue of a member.
@@ -81,7 +92,7 @@ struct BondRxQueue {
 /// A worker's way out.
 struct BondTxQueue {
     BondSwitch* rules = nullptr;
-    std::vector<TxQueue> inner;                               ///< by member
+    std::array<TxQueue, kMostMembers> inner{};                ///< by place; written while unused
     std::array<std::atomic<uint64_t>, kBondBuckets> bytes{};  ///< sent by bucket
     QueueCounters counters;  ///< only `dropped`: no member, or it took no more
 };
@@ -95,10 +106,21 @@ uint16_t bond_tx_burst(void* queue, rte_mbuf** pkts, uint16_t n);
 class BondPort final : public Device {
 public:
     static constexpr std::string_view kName = "bond";
-    static constexpr std::string_view kArgs[] = {
-        "mode",    "lacp",      "lacp-time", "lacp-fallback-ab", "system-id", "system-priority",
-        "updelay", "downdelay", "rebalance", "hash-basis",       "primary",   "detect-ms",
-        "mac",     "member.*"};
+    static constexpr std::string_view kArgs[] = {"mode",
+                                                 "lacp",
+                                                 "lacp-time",
+                                                 "lacp-fallback-ab",
+                                                 "system-id",
+                                                 "system-priority",
+                                                 "updelay",
+                                                 "downdelay",
+                                                 "rebalance",
+                                                 "hash-basis",
+                                                 "primary",
+                                                 "detect-ms",
+                                                 "mac",
+                                                 "member.*",
+                                                 "all-members-active"};
     static unsigned mbufs_held(const PortSpec& spec);
     static Result<std::unique_ptr<Device>> open(const OpenContext& context);
     ~BondPort() override;
@@ -114,12 +136,16 @@ public:
     PortStats stats() const override;
     int numa_node() const override;
     std::optional<BondReport> bond() const override;
+    Result<Retire> change(const OpenContext& context) override;
+    bool is_partial() const override;
 
 private:
+    /// What stands in a place; without a device: nothing.
     struct Member {
-        std::string name;
-        std::string driver;
+        PortSpec spec;
+        LacpConfig::Port lacp;
         std::unique_ptr<Device> device;
+        enum class Stage : uint8_t { kComing, kUsed, kGoing } stage = Stage::kComing;
         DummyRing control;  ///< workers put in, the bond's thread takes out
         Mac mac;
         bool is_up = false;  ///< the bond's thread
@@ -129,10 +155,19 @@ private:
         uint64_t tx_pdus = 0;
     };
 
-    explicit BondPort(BondSpec spec);
-    Result<void> open_members(const OpenContext& context);
-    void make_queues(const OpenContext& context);
+    BondPort(BondSpec spec, const OpenContext& context);
+    const Member* member_of(const std::string& name) const;
+    std::vector<std::pair<size_t, BondSpec::Member>> open_missing(const BondSpec& wanted,
+                                                                  const OpenContext& context,
+                                                                  std::vector<Member>* opened);
+    void put(size_t place, Member member);
+    void clear(size_t place);
+    void hand_out_rx();
+    void take_rules(const BondSpec& wanted);
+    LacpConfig lacp_config() const;
+    LacpConfig::Port lacp_port(size_t place) const;
 
+    static int64_t now_ms();
     void run();
     void turn(int64_t now_ms);
     void look_at_links();
@@ -145,19 +180,22 @@ private:
     bool send(unsigned member, const std::vector<uint8_t>& frame);
     void write_report();
 
-    const BondSpec spec_;
-    const bool has_lacp_;
+    bool has_lacp() const { return spec_.lacp != LacpMode::kOff; }
+
+    BondSpec spec_;
+    const PortId id_;
     Mac mac_;
-    rte_mempool* pool_ = nullptr;
-    unsigned own_queue_ = 0;  ///< transmit queue of the bond's thread
-    std::vector<Member> members_;
+    rte_mempool* const pool_;
+    const unsigned own_queue_;  ///< transmit queue of the bond's thread
+    std::array<Member, kMostMembers> members_;
+    std::map<std::string, std::string> missing_;  ///< member to why; control
     BondSwitch switch_;
     std::vector<std::unique_ptr<BondRxQueue>> rx_;
     std::vector<std::unique_ptr<BondTxQueue>> tx_;
     std::vector<RxQueue> rx_queues_;
     std::vector<TxQueue> tx_queues_;
 
-    // The bond's thread.
+    std::mutex turn_mutex_;  ///< guards what follows, spec_ and members_
     Lacp lacp_;
     BondMembers rules_;
     int64_t next_rebalance_ms_ = 0;
@@ -167,7 +205,9 @@ private:
     mutable std::mutex mutex_;  ///< guards what follows
     std::condition_variable wake_;
     bool is_stopping_ = false;  ///< control writes, the bond's thread reads
+    int64_t detect_ms_;         ///< same
     BondReport report_;         ///< the other way; without statistics
+    std::shared_ptr<int> alive_ = std::make_shared<int>(0);  ///< for closures
     std::thread thread_;
 };
 

@@ -59,7 +59,7 @@ uint64_t hash_l4(uint64_t h, const uint8_t* p, unsigned length, const Tagged& ta
     return mix(h, protocol);
 }
 
-/// A gratuitous ARP says that its sender is elsewhere now.
+/// It says that its sender is elsewhere now.
 bool is_gratuitous_arp(const uint8_t* p, unsigned length, const Tagged& tag) {
     if (tag.type != wire::kTypeArp || length < tag.l3 + wire::kArpLen) {
         return false;
@@ -76,7 +76,7 @@ bool is_ours_come_back(BondSwitch& rules, const uint8_t* p, unsigned length) {
     if (SLUICE_LIKELY(!rules.sources.contains(key))) {
         return false;
     }
-    if (is_gratuitous_arp(p, length, tag)) {
+    if (is_gratuitous_arp(p, length, tag) && !rules.announced.contains(key)) {
         rules.sources.forget(key);
         return false;
     }
@@ -104,15 +104,20 @@ unsigned bucket_of(BondSwitch& rules, const rte_mbuf* m, bool notes_sources, boo
     const Tagged tag = read_tag(p, m->data_len);
     const uint64_t source = wire::get48(p + 6);
     if (notes_sources) {
-        rules.sources.add(BondSources::key_of(source, tag.vlan));
+        const uint64_t key = BondSources::key_of(source, tag.vlan);
+        rules.sources.add(key);
+        if (SLUICE_UNLIKELY(is_gratuitous_arp(p, m->data_len, tag))) {
+            rules.announced.add(key);
+        }
     }
     if (!spreads) {
         return 0;
     }
-    if (!rules.hashes_l4) {
-        return slb_bucket(rules.basis, source, tag.vlan);
+    const uint32_t basis = rules.basis.load(std::memory_order_relaxed);
+    if (!rules.hashes_l4.load(std::memory_order_relaxed)) {
+        return slb_bucket(basis, source, tag.vlan);
     }
-    const uint64_t h = mix(mix(rules.basis, source << 16 | tag.vlan), wire::get48(p));
+    const uint64_t h = mix(mix(basis, source << 16 | tag.vlan), wire::get48(p));
     return hash_l4(h, p, m->data_len, tag) >> 56;
 }
 

@@ -3,9 +3,8 @@
 // buckets goes where. Open vSwitch's rules, without a clock or a device.
 //
 //  - A member is enabled while its link is up and LACP (where it is on) says so; a change has to
-//  last
-//    for updelay or downdelay before it counts. With nobody enabled, the first that could be is
-//    enabled at once.
+//    last for updelay or downdelay before it counts. With nobody enabled, the first that could be
+//    is enabled at once.
 //  - The active member stays until it is disabled; the primary one takes over when it is enabled.
 //  - 256 buckets; those of a disabled member go to the enabled ones in turn. rebalance() moves
 //    buckets from the most to the least loaded member while that evens the load out.
@@ -34,6 +33,7 @@ struct BondRules {
     int64_t downdelay_ms = 0;
     bool falls_back = false;  ///< lacp-fallback-ab: active-backup while no partner answers
     int primary = -1;
+    bool all_receive = false;  ///< balance-slb: multicast by every member, not by the active alone
 };
 
 class BondMembers {
@@ -42,6 +42,10 @@ public:
 
     BondMembers(const BondRules& rules, unsigned n_members);
 
+    void set_rules(const BondRules& rules) { rules_ = rules; }
+    const BondRules& rules() const { return rules_; }
+    /// Its device goes now.
+    void forget(unsigned member) { members_[member] = Member{}; }
     void set_link(unsigned member, bool is_up) { members_[member].is_up = is_up; }
     /// `is_ready`: LACP lets this member carry traffic (without LACP: true).
     void set_lacp(unsigned member, bool is_ready) { members_[member].is_ready = is_ready; }
@@ -75,7 +79,7 @@ private:
     uint8_t choose() const;
     void place_buckets();
 
-    const BondRules rules_;
+    BondRules rules_;
     std::vector<Member> members_;
     LacpStatus status_ = LacpStatus::kOff;
     uint8_t active_ = kNoMember;

@@ -4,10 +4,10 @@
 // A switch learns where these are from what they send, so when the active member changes somebody
 // has to send for them; and a frame that comes in with one of them as its source is our own, led
 // back by the switch over another member.
-// Design. A table of words, each an address with the time in 75 s that it was last seen; 300 s
-// makes it forgotten, as Open vSwitch's MAC table. Two addresses with the same place: the later one
-// stays. Threads: workers add and ask, the bond's thread reads all; relaxed loads and stores, a
-// word is true by itself.
+// Design. A table of words, each an address with the epoch that it was last seen in; after four of
+// them it is forgotten: 300 s as Open vSwitch's MAC table, unless told otherwise. Two addresses
+// with the same place: the later one stays. Threads: workers add and ask, the bond's thread reads
+// all; relaxed loads and stores, a word is true by itself.
 #pragma once
 
 #include <array>
@@ -22,6 +22,8 @@ public:
     static constexpr unsigned kSize = 4096;
     static constexpr int64_t kEpochMs = 75'000;
     static constexpr unsigned kEpochs = 4;
+
+    explicit BondSources(int64_t epoch_ms = kEpochMs) : epoch_ms_(epoch_ms) {}
 
     /// An address as it stands in the table: MAC, VLAN (0: untagged).
     static uint64_t key_of(uint64_t mac, uint16_t vlan) { return mac << 12 | (vlan & 0xfff); }
@@ -45,7 +47,7 @@ public:
     }
     /// The bond's thread.
     void set_time(int64_t now_ms) {
-        epoch_.store(static_cast<uint64_t>(now_ms / kEpochMs) & 15, std::memory_order_relaxed);
+        epoch_.store(static_cast<uint64_t>(now_ms / epoch_ms_) & 15, std::memory_order_relaxed);
     }
     template <typename Fn>
     void for_each(Fn fn) const {
@@ -63,6 +65,7 @@ private:
         return ((epoch_.load(std::memory_order_relaxed) - word) & 15) < kEpochs;
     }
 
+    const int64_t epoch_ms_;
     std::atomic<uint64_t> epoch_{0};
     std::array<std::atomic<uint64_t>, kSize> words_{};
 };

@@ -44,8 +44,7 @@ Result<uint16_t> take_number(PortSpec* member, const char* key, unsigned fallbac
     return static_cast<uint16_t>(*number);
 }
 
-Result<BondSpec::Member> parse_member(const std::string& name, const std::string& text,
-                                      unsigned default_port) {
+Result<BondSpec::Member> parse_member(const std::string& name, const std::string& text) {
     const Result<PortSpec> parsed = parse_port_spec(name + "=" + text);
     if (!parsed) {
         return parsed.error();
@@ -54,7 +53,13 @@ Result<BondSpec::Member> parse_member(const std::string& name, const std::string
     if (member.spec.driver == "bond") {
         return Error{fmt::format("port {}: a bond cannot be a member of a bond", name)};
     }
-    const Result<uint16_t> port = take_number(&member.spec, "lacp-port-id", default_port, 1);
+    if (member.spec.driver == "af_xdp") {
+        return Error{
+            fmt::format("port {}: af_xdp cannot be a member of a bond: what it shares with the "
+                        "kernel is steered by port. Use af_packet or pci",
+                        name)};
+    }
+    const Result<uint16_t> port = take_number(&member.spec, "lacp-port-id", 0, 0);
     const Result<uint16_t> priority = take_number(&member.spec, "lacp-port-priority", 65535, 1);
     const Result<uint16_t> key = take_number(&member.spec, "lacp-aggregation-key", 0, 0);
     if (!port || !priority || !key) {
@@ -64,15 +69,12 @@ Result<BondSpec::Member> parse_member(const std::string& name, const std::string
     return member;
 }
 
-Result<void> parse_members(const PortSpec& spec, PortId id, BondSpec* out) {
+Result<void> parse_members(const PortSpec& spec, BondSpec* out) {
     for (const auto& [key, value] : spec.args) {
         if (!key.starts_with(kMemberPrefix)) {
             continue;
         }
-        const auto index = static_cast<unsigned>(out->members.size());
-        const unsigned port = (id * kMostMembers + index) % 65535 + 1;
-        Result<BondSpec::Member> member =
-            parse_member(key.substr(kMemberPrefix.size()), value, port);
+        Result<BondSpec::Member> member = parse_member(key.substr(kMemberPrefix.size()), value);
         if (!member) {
             return member.error().with_context("port " + spec.name);
         }
@@ -82,17 +84,9 @@ Result<void> parse_members(const PortSpec& spec, PortId id, BondSpec* out) {
         return Error{fmt::format("port {}: a bond has 1 to {} members, written member.NAME=DRIVER",
                                  spec.name, kMostMembers)};
     }
-    const uint16_t key = out->members.front().lacp.port;
-    for (BondSpec::Member& member : out->members) {
-        member.lacp.key = member.lacp.key ? member.lacp.key : key;
-    }
-    const std::string& primary = spec.arg("primary");
-    const auto found = std::ranges::find_if(
-        out->members, [&](const BondSpec::Member& m) { return m.spec.name == primary; });
-    if (found != out->members.end()) {
-        out->rules.primary = static_cast<int>(found - out->members.begin());
-    } else if (!primary.empty()) {
-        return Error{fmt::format("port {}: primary={} is no member", spec.name, primary)};
+    out->primary = spec.arg("primary");
+    if (!out->primary.empty() && !spec.args.contains(std::string(kMemberPrefix) + out->primary)) {
+        return Error{fmt::format("port {}: primary={} is no member", spec.name, out->primary)};
     }
     return {};
 }
@@ -108,7 +102,7 @@ std::string_view name_of(LacpMode mode) {
     return "";
 }
 
-Result<BondSpec> parse_bond_spec(const PortSpec& spec, PortId id) {
+Result<BondSpec> parse_bond_spec(const PortSpec& spec) {
     BondSpec out;
     const Result<BondMode> mode = mode_of(spec);
     const Result<LacpMode> lacp = lacp_of(spec);
@@ -124,6 +118,7 @@ Result<BondSpec> parse_bond_spec(const PortSpec& spec, PortId id) {
     }
     out.is_fast = time == "fast";
     const Result<bool> fallback = flag_arg(spec, "lacp-fallback-ab", false);
+    const Result<bool> all_active = flag_arg(spec, "all-members-active", false);
     const Result<unsigned> updelay = number_arg(spec, "updelay", 0, 0, kMostDelayMs);
     const Result<unsigned> downdelay = number_arg(spec, "downdelay", 0, 0, kMostDelayMs);
     const Result<unsigned> rebalance = number_arg(spec, "rebalance", 10'000, 0, kMostDelayMs);
@@ -138,10 +133,14 @@ Result<BondSpec> parse_bond_spec(const PortSpec& spec, PortId id) {
     }
     const Result<std::optional<Mac>> system = mac_arg(spec, "system-id");
     const Result<std::optional<Mac>> mac = mac_arg(spec, "mac");
-    if (!fallback || !system || !mac) {
-        return !fallback ? fallback.error() : !system ? system.error() : mac.error();
+    if (!fallback || !all_active) {
+        return fallback ? all_active.error() : fallback.error();
+    }
+    if (!system || !mac) {
+        return system ? mac.error() : system.error();
     }
     out.rules.falls_back = *fallback;
+    out.rules.all_receive = *all_active;
     out.rules.updelay_ms = *updelay;
     out.rules.downdelay_ms = *downdelay;
     out.rebalance_ms = *rebalance;
@@ -150,7 +149,7 @@ Result<BondSpec> parse_bond_spec(const PortSpec& spec, PortId id) {
     out.system_priority = static_cast<uint16_t>(*priority);
     out.system = *system;
     out.mac = *mac;
-    if (Result<void> members = parse_members(spec, id, &out); !members) {
+    if (Result<void> members = parse_members(spec, &out); !members) {
         return members.error();
     }
     return out;

@@ -19,9 +19,10 @@ std::string_view name_of(LacpMode mode);
 struct BondSpec {
     struct Member {
         PortSpec spec;
-        LacpConfig::Port lacp;
+        LacpConfig::Port lacp;  ///< 0: port and key follow from where it stands in the bond
     };
-    BondRules rules;
+    BondRules rules;      ///< without `primary`: which index that is the bond knows
+    std::string primary;  ///< name of a member; "": none
     LacpMode lacp = LacpMode::kOff;
     bool is_fast = false;
     std::optional<Mac> system;  ///< the bond's own MAC if not given
@@ -33,7 +34,6 @@ struct BondSpec {
     std::vector<Member> members;
 };
 
-/// `id`: of the port, from which the members' default port numbers follow.
-Result<BondSpec> parse_bond_spec(const PortSpec& spec, PortId id);
+Result<BondSpec> parse_bond_spec(const PortSpec& spec);
 
 }  // namespace sluice::pmd

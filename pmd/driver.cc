@@ -15,6 +15,10 @@ std::optional<BondReport> Device::bond() const {
     return std::nullopt;
 }
 
+Result<Retire> Device::change(const OpenContext& context) {
+    return Error{"port " + context.spec.name + " cannot be changed while it is open"};
+}
+
 Result<unsigned> number_arg(const PortSpec& spec, const std::string& key, unsigned fallback,
                             unsigned least, unsigned most) {
     const std::string& text = spec.arg(key);

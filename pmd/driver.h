@@ -57,6 +57,11 @@ public:
     /// Of the memory that the device is near to; -1: unknown, or no matter.
     virtual int numa_node() const { return -1; }
     virtual std::optional<BondReport> bond() const;
+    /// Becomes what another spec of its name asks for, without being closed. An Error: it cannot,
+    /// and has to be closed and opened anew. Queues that go are used until the closure is called.
+    virtual Result<Retire> change(const OpenContext&);
+    /// Something of what its spec asks for is missing: change() to the same spec tries again.
+    virtual bool is_partial() const { return false; }
     virtual std::vector<NamedCount> named_counts() const { return {}; }
     /// What a device that the kernel goes on using is to hand to us. Others hand over all there is.
     virtual Result<void> steer(const Steering&) { return {}; }

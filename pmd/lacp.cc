@@ -122,6 +122,28 @@ Lacp::Lacp(const LacpConfig& config) {
     }
 }
 
+void Lacp::set_port(unsigned index, const LacpConfig::Port& wanted) {
+    Port& port = ports_[index];
+    LacpSide& actor = port.actor;
+    if (actor.port == wanted.port && actor.port_priority == wanted.priority &&
+        actor.key == wanted.key) {
+        return;
+    }
+    actor.port = wanted.port;
+    actor.port_priority = wanted.priority;
+    actor.key = wanted.key;
+    port.is_selected = false;  // the partner knew another one
+    port.needs_to_tell = true;
+}
+
+void Lacp::forget(unsigned index) {
+    Port& port = ports_[index];
+    port.receive = Receive::kPortDisabled;
+    port.current_while_ms = kNever;
+    port.is_selected = false;
+    record_default(port);
+}
+
 void Lacp::set_link(unsigned port, bool is_up) {
     ports_[port].is_up = is_up;
 }

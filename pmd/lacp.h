@@ -85,6 +85,10 @@ public:
 
     explicit Lacp(const LacpConfig& config);
 
+    /// Another device or identity in the place of a port: begins anew where that is another one.
+    void set_port(unsigned port, const LacpConfig::Port& wanted);
+    /// Another device is in its place: what its partner said was not said to that one.
+    void forget(unsigned port);
     /// What happened; tick() lets the machines follow.
     void set_link(unsigned port, bool is_up);
     void receive(unsigned port, const Lacpdu& pdu, int64_t now_ms);

@@ -170,8 +170,70 @@ void Ports::retire(PortId id) {
     slot.shaper.reset();
     slot.device.reset();
     pools_.give_back(slot.booking);
+    for (const Pools::Booking& booking : slot.more_bookings) {
+        pools_.give_back(booking);
+    }
     slot = Slot{};
     LOG_INFO("port {} ({}) is closed", id, name);
+}
+
+Result<Retire> Ports::change(PortId id, const PortSpec& spec) {
+    if (!slot(id)) {
+        return no_port(id);
+    }
+    Slot& s = slots_[id];
+    const Result<const DriverEntry*> driver = find_driver(spec);
+    if (!driver || spec.driver != s.spec.driver || spec.arg("mtu") != s.spec.arg("mtu")) {
+        return Error{fmt::format("port {} cannot become {}", s.spec.name, to_string(spec))};
+    }
+    if (Result<void> known = check_args(spec, (*driver)->args); !known) {
+        return known.error();
+    }
+    unsigned booked = s.booking.n_mbufs;
+    for (const Pools::Booking& booking : s.more_bookings) {
+        booked += booking.n_mbufs;
+    }
+    rte_mempool* pool = s.more_bookings.empty() ? s.booking.pool : s.more_bookings.back().pool;
+    if (const unsigned held = (*driver)->mbufs_held(spec); held > booked) {
+        const Result<Pools::Booking> more = pools_.book(held - booked);
+        if (!more) {
+            return more.error().with_context("port " + spec.name);
+        }
+        s.more_bookings.push_back(*more);
+        pool = more->pool;
+    }
+    const OpenContext context{spec,
+                              id,
+                              settings_.n_workers,
+                              pool,
+                              pools_.data_room(),
+                              static_cast<uint16_t>(*number_arg(spec, "mtu", 0, 0, 65535)),
+                              settings_.super_frames};
+    const auto queues = s.device->rx_queues();
+    const std::vector<RxQueue> before(queues.begin(), queues.end());
+    Result<Retire> changed = s.device->change(context);
+    if (!changed) {
+        return changed;
+    }
+    s.spec = spec;
+    if (!*changed) {
+        return changed;
+    }
+    Retire loads = follow_queues(id, before);
+    return Retire([device = std::move(*changed), loads = std::move(loads)] {
+        device();
+        loads();
+    });
+}
+
+bool Ports::is_partial(PortId id) const {
+    const Slot* s = slot(id);
+    return s && s->device->is_partial();
+}
+
+bool Ports::is_gone(PortId id) const {
+    const Slot* s = slot(id);
+    return s && s->device->is_gone();
 }
 
 void Ports::hold(PortId id) {
@@ -246,7 +308,6 @@ Result<PortInfo> Ports::info(PortId id) const {
                     .n_rxq = static_cast<uint16_t>(s->device->rx_queues().size()),
                     .caps = s->device->caps(),
                     .link_up = s->device->link_up(),
-                    .is_gone = s->device->is_gone(),
                     .trouble = s->device->trouble(),
                     .rx_worker = s->rx_worker,
                     .rx = places(*s),

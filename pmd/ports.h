@@ -57,6 +57,9 @@ public:
     /// The next move_queues() looks at all queues again, though nothing changed.
     void place_again() { needs_placing_ = true; }
     std::optional<BondReport> bond(PortId id) const override;
+    Result<Retire> change(PortId id, const PortSpec& spec) override;
+    bool is_partial(PortId id) const override;
+    bool is_gone(PortId id) const override;
 
     /// A worker whose work for ports (lib/stats/port_work.def) stats() adds to the devices'.
     void add_counters(const WorkerCounters* counters) { counters_.push_back(counters); }
@@ -75,6 +78,7 @@ private:
         bool is_held = false;            // not polled yet
         PortSpec spec;
         Pools::Booking booking;
+        std::vector<Pools::Booking> more_bookings;  // for what came later
         std::vector<uint16_t> rx_worker;
         std::vector<bool> is_moving;                     // by queue: nobody polls it now
         std::vector<std::unique_ptr<RxLoad>> loads;      // by queue
@@ -87,6 +91,7 @@ private:
     PortId free_id() const;
     void assign_workers(Slot& slot);
     void retire(PortId id);
+    Retire follow_queues(PortId id, const std::vector<RxQueue>& before);
     std::vector<QueuePlace> places(const Slot& slot) const;
     std::array<uint64_t, kPortWorks> work_of_workers(PortId id) const;
 

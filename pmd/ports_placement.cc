@@ -11,15 +11,16 @@ SLUICE_LOG_MODULE(placement);
 
 namespace sluice::pmd {
 
-/// A port that comes: each queue to its pinned place, else to a near worker with the fewest.
+/// Queues that come: each to a near worker with the fewest.
 void Ports::assign_workers(Slot& slot) {
     const size_t n = slot.device->rx_queues().size();
-    for (size_t q = 0; q < n; ++q) {
-        slot.loads.push_back(std::make_unique<RxLoad>());
+    slot.loads.resize(n);
+    for (std::unique_ptr<RxLoad>& load : slot.loads) {
+        load = load ? std::move(load) : std::make_unique<RxLoad>();
     }
-    slot.placed_cycles.assign(n, 0);
-    slot.rx_worker.assign(n, kNoWorker);
-    slot.is_moving.assign(n, false);
+    slot.placed_cycles.resize(n, 0);
+    slot.rx_worker.resize(n, kNoWorker);
+    slot.is_moving.resize(n, false);
     needs_placing_ = true;
     std::vector<unsigned> n_polled(settings_.n_workers);
     for (const PortId id : list()) {
@@ -32,6 +33,9 @@ void Ports::assign_workers(Slot& slot) {
         return node >= 0 && spots_[w].node >= 0 && spots_[w].node != node;
     };
     for (uint16_t& place : slot.rx_worker) {
+        if (place != kNoWorker) {
+            continue;
+        }
         size_t best = 0;
         for (size_t w = 1; w < spots_.size(); ++w) {
             if (std::pair(is_far(w), n_polled[w]) < std::pair(is_far(best), n_polled[best])) {
@@ -41,6 +45,34 @@ void Ports::assign_workers(Slot& slot) {
         ++n_polled[best];
         place = static_cast<uint16_t>(best);
     }
+}
+
+/// Queues that the device still has stay with their workers. The closure frees what the others had.
+Retire Ports::follow_queues(PortId id, const std::vector<RxQueue>& before) {
+    Slot& s = slots_[id];
+    const auto now = s.device->rx_queues();
+    std::vector<uint16_t> workers(now.size(), kNoWorker);
+    std::vector<bool> moving(now.size());
+    std::vector<uint64_t> cycles(now.size());
+    std::vector<std::unique_ptr<RxLoad>> loads(now.size());
+    for (size_t q = 0; q < now.size(); ++q) {
+        const auto same = std::ranges::find(before, now[q].ctx, &RxQueue::ctx);
+        if (same != before.end()) {
+            const auto old = static_cast<size_t>(same - before.begin());
+            workers[q] = s.rx_worker[old];
+            moving[q] = s.is_moving[old];
+            cycles[q] = s.placed_cycles[old];
+            loads[q] = std::move(s.loads[old]);
+        }
+    }
+    const auto unused = std::make_shared<std::vector<std::unique_ptr<RxLoad>>>(
+        std::exchange(s.loads, std::move(loads)));
+    s.rx_worker = std::move(workers);
+    s.is_moving = std::move(moving);
+    s.placed_cycles = std::move(cycles);
+    s.pins.clear();  // they named queues by number
+    assign_workers(s);
+    return [unused] { unused->clear(); };
 }
 
 Result<void> Ports::pin_queues(PortId id, const std::map<unsigned, unsigned>& core_of_queue) {

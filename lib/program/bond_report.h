@@ -42,9 +42,11 @@ struct BondMemberReport {
     Mac mac;
     uint16_t mtu = 0;
     bool link_up = false;
-    bool is_enabled = false;   ///< carries traffic
-    bool is_active = false;    ///< takes what goes by one member only
-    bool is_gone = false;      ///< the device vanished
+    bool is_enabled = false;  ///< carries traffic
+    bool is_active = false;   ///< takes what goes by one member only
+    std::string error;        ///< why it is not there; empty: it is
+    unsigned first_rxq = 0;   ///< of the bond's receive queues the first one that is its
+    unsigned n_rxq = 0;
     unsigned n_buckets = 0;    ///< of the hash's 256 that go this way
     uint64_t link_resets = 0;  ///< how often the link came or went
     PortStats stats;

@@ -65,6 +65,10 @@ Result<void> PortControl::pin_queues(PortId, const std::map<unsigned, unsigned>&
     return Error{"queues of this port cannot be pinned"};
 }
 
+Result<Retire> PortControl::change(PortId, const PortSpec& spec) {
+    return Error{"port " + spec.name + " cannot be changed while it is open"};
+}
+
 std::optional<BondReport> PortControl::bond(PortId) const {
     return std::nullopt;
 }

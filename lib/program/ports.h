@@ -230,8 +230,6 @@ struct PortInfo {
     uint16_t n_rxq = 0;
     uint32_t caps = 0;
     bool link_up = false;
-    bool is_gone =
-        false;            ///< the device vanished under the port: remove it, add it when it is back
     std::string trouble;  ///< why nothing is taken from the peer any more; empty: all is well
     std::vector<uint16_t> rx_worker;  ///< which worker polls queue i
     std::vector<QueuePlace> rx;       ///< the same with its reasons and its cost
@@ -281,6 +279,15 @@ public:
 
     /// Nothing if the port is no bond.
     virtual std::optional<BondReport> bond(PortId id) const;
+
+    /// The port becomes what another spec of its name asks for, without being closed: members of a
+    /// bond come and go alone. Shows in the next snapshot(); the closure as for remove(), empty:
+    /// nothing changed. An Error: remove it and add it anew.
+    virtual Result<Retire> change(PortId id, const PortSpec& spec);
+    /// Something of what its spec asks for is missing: change() to the same spec tries again.
+    virtual bool is_partial(PortId) const { return false; }
+    /// The device vanished under the port: remove it, add it when it is back.
+    virtual bool is_gone(PortId) const { return false; }
 };
 
 }  // namespace sluice

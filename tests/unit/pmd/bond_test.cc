@@ -3,6 +3,7 @@
 #include <rte_mbuf.h>
 
 #include <catch2/catch.hpp>
+#include <thread>
 
 #include "pmd/bond.h"
 #include "tests/unit/pmd/lab.h"
@@ -151,12 +152,19 @@ TEST_CASE("balance-slb keeps a source on one member and its own frames out", "[b
     REQUIRE(to_other.send(from(5)));  // what we sent, led back
     REQUIRE(to_active.send(from(5)));
     CHECK(received(lab, 0) == 0);
-    // A gratuitous ARP says that it is elsewhere now.
+    // A gratuitous ARP says that its sender is elsewhere now; but not our own one, led back.
     Bytes arp(60);
     const Bytes head = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0,  5, 8, 6,
                         0,    1,    8,    0,    6,    4,    0, 1, 2, 0, 0,  0, 0, 5,
                         10,   0,    0,    1,    0,    0,    0, 0, 0, 0, 10, 0, 0, 1};
     std::copy(head.begin(), head.end(), arp.begin());
+    Bytes own = arp;
+    own[11] = own[27] = 6;
+    REQUIRE(send(*lab.table, lab.bond, own));
+    REQUIRE(to_active.send(own));
+    CHECK(received(lab, 0, 0x0806) == 0);
+    REQUIRE(to_active.send(from(6)));
+    CHECK(received(lab, 0) == 0);
     REQUIRE(to_active.send(arp));
     CHECK(received(lab, 1, 0x0806) == 1);
     REQUIRE(to_active.send(from(5)));
@@ -208,5 +216,174 @@ TEST_CASE("a bond that cannot be is refused with the reason", "[bond]") {
     CHECK_THAT(refusal("a=bond,colour=red,member.x=dummy"), Contains("colour"));
     CHECK_THAT(refusal("a=bond,member.x=dummy\\,colour=red"), Contains("colour"));
     CHECK_THAT(refusal("a=bond,member.x=nothing"), Contains("no driver"));
+    CHECK_THAT(refusal("a=bond,member.x=af_xdp"), Contains("af_xdp cannot be a member"));
     CHECK(refusal("a=bond,member.x=dummy,member.y=dummy") == "accepted");
+}
+
+namespace {
+
+/// What sluiced does: the new table, a grace period, the closure. False when the bond refuses.
+bool change(BondLab* lab, const std::string& text) {
+    Result<Retire> changed = lab->ports->change(lab->bond, spec(text));
+    if (changed && *changed) {
+        lab->table = lab->ports->snapshot();
+        (*changed)();
+        lab->table = lab->ports->snapshot();
+    }
+    return changed.ok();
+}
+
+std::string state_of(const BondLab& lab, const std::string& name) {
+    for (const BondMemberReport& m : lab.report().members) {
+        if (m.name == name) {
+            return !m.error.empty() ? m.error
+                   : m.is_active    ? "active"
+                   : m.is_enabled   ? "enabled"
+                                    : "disabled";
+        }
+    }
+    return "no member";
+}
+
+const std::string kBoth = "member.b0=af_packet\\,iface=b0,member.b1=af_packet\\,iface=b1";
+
+}  // namespace
+
+TEST_CASE("members come and go while the others carry on", "[bond]") {
+    BondLab lab("downdelay=600000,");
+    if (!lab.ready) {
+        WARN("needs root");
+        return;
+    }
+    const std::string b1 = "member.b1=af_packet\\,iface=b1";
+    REQUIRE(eventually([&] { return lab.is_active(0) && state_of(lab, "b1") == "enabled"; }));
+    REQUIRE(send(*lab.table, lab.bond, from(0x11)));
+    const unsigned fds = open_fds();
+    const uint64_t resets = lab.report().members[1].link_resets;
+
+    // The active one goes: what was not told yet sends by the other one at once.
+    Result<Retire> going = lab.ports->change(lab.bond, spec("bond0=bond,downdelay=600000," + b1));
+    REQUIRE(going);
+    REQUIRE(*going);
+    CHECK(state_of(lab, "b1") == "active");
+    REQUIRE(send(*lab.table, lab.bond, from(0x12)));
+    CHECK(lab.far1->receive(0x0800) == from(0x12));
+    CHECK(open_fds() == fds);  // still open: a worker may be in it
+    lab.table = lab.ports->snapshot();
+    CHECK(lab.table->rx_queues(0).size() + lab.table->rx_queues(1).size() == 1);
+    (*going)();
+    CHECK(open_fds() < fds);
+    REQUIRE(lab.far1->send(from(0x21)));
+    CHECK(received(lab, 1) == 1);
+    CHECK_FALSE(lab.ports->is_partial(lab.bond));
+
+    // It comes back: not used before every worker knows it.
+    Result<Retire> coming =
+        lab.ports->change(lab.bond, spec("bond0=bond,primary=b0,downdelay=600000," + kBoth));
+    REQUIRE(coming);
+    REQUIRE(*coming);
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // turns of the bond's thread
+    CHECK(state_of(lab, "b0") == "disabled");
+    lab.table = lab.ports->snapshot();
+    (*coming)();
+    CHECK(lab.table->rx_queues(0).size() + lab.table->rx_queues(1).size() == 2);
+    CHECK(eventually([&] { return state_of(lab, "b0") == "active"; }));
+    REQUIRE(send(*lab.table, lab.bond, from(0x13)));
+    CHECK(lab.far0->receive(0x0800) == from(0x11));
+    CHECK(lab.far0->receive(0x0800) == from(0x13));
+    CHECK(lab.report().members[1].link_resets == resets);  // nobody touched it
+    CHECK(lab.report().members[1].stats.tx_packets == 2);  // one, and a RARP for the first
+    CHECK_FALSE(change(&lab, "bond0=bond,member.b2=af_packet\\,iface=nowhere"));  // nobody left
+    CHECK(state_of(lab, "b0") == "active");
+}
+
+TEST_CASE("a member that vanished is missed until it is back", "[bond]") {
+    BondLab lab("");
+    if (!lab.ready) {
+        WARN("needs root");
+        return;
+    }
+    const std::string text = "bond0=bond," + kBoth;
+    REQUIRE(eventually([&] { return lab.is_active(0) && state_of(lab, "b1") == "enabled"; }));
+    REQUIRE(run("ip link del b0"));
+    CHECK(lab.ports->is_partial(lab.bond));
+    CHECK_FALSE(lab.ports->is_gone(lab.bond));
+    CHECK(state_of(lab, "b0") == "the device vanished");
+    REQUIRE(change(&lab, text));  // closed
+    CHECK(lab.ports->is_partial(lab.bond));
+    REQUIRE(change(&lab, text));  // missed
+    CHECK_THAT(state_of(lab, "b0"), Catch::Contains("no network device"));
+    CHECK(eventually([&] { return state_of(lab, "b1") == "active"; }));
+    CHECK(lab.ports->is_partial(lab.bond));
+    REQUIRE(change(&lab, text));  // still not there
+    CHECK(lab.ports->info(lab.bond)->n_rxq == 1);
+    REQUIRE(run("ip link add b0 type veth peer name f0 && ip link set b0 up && ip link set f0 up"));
+    REQUIRE(change(&lab, text));
+    CHECK_FALSE(lab.ports->is_partial(lab.bond));
+    CHECK(eventually([&] { return state_of(lab, "b0") == "enabled"; }));
+    REQUIRE(run("ip link set f1 down"));
+    CHECK(eventually([&] { return state_of(lab, "b0") == "active"; }));
+    const RawPeer again("f0");
+    REQUIRE(send(*lab.table, lab.bond, from(0x31)));
+    CHECK(again.receive(0x0800) == from(0x31));
+    REQUIRE(again.send(from(0x32)));
+    CHECK(received(lab, 1) == 1);
+    REQUIRE(run("ip link del b0; ip link del b1"));
+    CHECK(lab.ports->is_gone(lab.bond));
+}
+
+TEST_CASE("what a bond is told while it works changes in place", "[bond]") {
+    BondLab lab("");
+    if (!lab.ready) {
+        WARN("needs root");
+        return;
+    }
+    REQUIRE(eventually([&] { return lab.is_active(0) && state_of(lab, "b1") == "enabled"; }));
+    const unsigned fds = open_fds();
+    const auto becomes = [&](const std::string& arguments) {
+        const Result<Retire> changed =
+            lab.ports->change(lab.bond, spec("bond0=bond," + arguments + kBoth));
+        return changed && !*changed && open_fds() == fds;  // nothing was opened or closed
+    };
+    CHECK(becomes("mode=balance-slb,rebalance=0,all-members-active=1,updelay=7,"));
+    CHECK(lab.report().mode == "balance-slb");
+    CHECK(lab.report().updelay_ms == 7);
+    Bytes broadcast = from(0x99);
+    std::fill(broadcast.begin(), broadcast.begin() + 6, uint8_t{0xff});
+    REQUIRE(lab.far1->send(broadcast));
+    CHECK(received(lab, 1) == 1);  // all-members-active: by the one that is not active, too
+    CHECK(becomes("mode=balance-slb,rebalance=0,"));
+    REQUIRE(lab.far1->send(broadcast));
+    CHECK(received(lab, 0) == 0);
+    CHECK(becomes("primary=b1,"));
+    CHECK(eventually([&] { return state_of(lab, "b1") == "active"; }));
+    CHECK(becomes("mode=balance-tcp,lacp=active,lacp-time=fast,"));
+    CHECK(lab.far1->receive(pmd::kSlowProtocols));
+    REQUIRE(send(*lab.table, lab.bond, from(0x11)));  // no partner: nothing may pass
+    CHECK_FALSE(lab.ports->info(lab.bond)->link_up);
+    CHECK(becomes("lacp=off,"));
+    CHECK(eventually([&] { return lab.ports->info(lab.bond)->link_up; }));
+    // Another device under the same name takes its place in two steps.
+    const std::string other =
+        "bond0=bond,member.b0=af_packet\\,iface=b0\\,frames=128,member.b1=af_packet\\,iface=b1";
+    REQUIRE(change(&lab, other));
+    CHECK_THAT(state_of(lab, "b0"), Catch::Contains("waits until"));
+    CHECK(lab.ports->is_partial(lab.bond));
+    REQUIRE(change(&lab, other));
+    CHECK(eventually([&] { return state_of(lab, "b0") == "enabled"; }));
+    CHECK_FALSE(change(&lab, "bond0=bond,mac=02:00:00:00:00:99," + kBoth));
+    CHECK_FALSE(change(&lab, "bond0=bond,mtu=1400," + kBoth));
+}
+
+TEST_CASE("a bond opens without those of its members that are not there", "[bond]") {
+    auto ports = make_ports();
+    const PortId id = add(*ports, "a=bond,member.x=dummy,member.y=nothing");
+    REQUIRE(id != kNoPort);
+    const BondReport report = *ports->bond(id);
+    REQUIRE(report.members.size() == 2);
+    CHECK(report.members[0].error.empty());
+    CHECK_THAT(report.members[1].error, Catch::Contains("no driver"));
+    CHECK(ports->is_partial(id));
+    CHECK(report.members[0].n_rxq == 1);
+    remove(*ports, id);
 }

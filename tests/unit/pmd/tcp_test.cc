@@ -353,10 +353,10 @@ TEST_CASE("a tap keeps tags, follows into a namespace and leaves nothing behind"
         const RawPeer moved("vm1");
         REQUIRE(moved.send(plain(1)));
         CHECK(receive(*table, t, 1, 0x88b5).size() == 1);
-        CHECK_FALSE(ports->info(t)->is_gone);
+        CHECK_FALSE(ports->is_gone(t));
         CHECK(run("ip link del vm1"));
     });
-    CHECK(ports->info(t)->is_gone);
+    CHECK(ports->is_gone(t));
     remove(*ports, t);
     CHECK_FALSE(run("ip link show tap0"));
     for (int i = 0; i < 100; ++i) {
