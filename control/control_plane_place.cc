@@ -6,6 +6,7 @@
 
 #include "control/control_plane_impl.h"
 #include "lib/base/log.h"
+#include "lib/program/bond_report.h"
 
 namespace sluice {
 namespace {
@@ -33,6 +34,31 @@ Result<std::map<unsigned, unsigned>> parse_affinity(const std::string& text) {
         }
         cores[queue] = core;
         at = second.ptr == end ? end : second.ptr + 1;
+    }
+    return cores;
+}
+
+/// Of a port; of a bond what its members say of their own queues.
+Result<std::map<unsigned, unsigned>> affinity_of(const vswitch::WantedPort& port,
+                                                 const std::optional<BondReport>& bond) {
+    Result<std::map<unsigned, unsigned>> cores = parse_affinity(port.rxq_affinity);
+    for (const BondMemberReport& member : bond ? bond->members : std::vector<BondMemberReport>()) {
+        const auto text = port.member_affinity.find(member.name);
+        if (!cores || text == port.member_affinity.end() || member.n_rxq == 0) {
+            continue;
+        }
+        const Result<std::map<unsigned, unsigned>> own = parse_affinity(text->second);
+        if (!own) {
+            return own.error().with_context("member " + member.name);
+        }
+        for (const auto& [queue, core] : *own) {
+            if (queue >= member.n_rxq) {
+                return Error{
+                    fmt::format("member {}: there is no receive queue {} to run on core {}",
+                                member.name, queue, core)};
+            }
+            (*cores)[member.first_rxq + queue] = core;
+        }
     }
     return cores;
 }
@@ -74,7 +100,8 @@ void ControlPlane::Impl::place() {
         if (id == kNoPort) {
             continue;
         }
-        Result<std::map<unsigned, unsigned>> cores = parse_affinity(port.rxq_affinity);
+        Result<std::map<unsigned, unsigned>> cores =
+            affinity_of(port, port.member_affinity.empty() ? std::nullopt : ports.bond(id));
         Result<void> pinned = cores ? ports.pin_queues(id, *cores) : Result<void>(cores.error());
         if (!pinned) {
             pin_errors[port.spec.name] = pinned.error().message;

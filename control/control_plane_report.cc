@@ -83,10 +83,16 @@ vswitch::InterfaceState ControlPlane::Impl::member_state(const vswitch::WantedPo
                                                          const std::optional<BondReport>& bond,
                                                          const std::string& name, int64_t ofport) {
     vswitch::InterfaceState state;
-    state.error = plugger.error(port.spec.name);
+    const auto unfit = port.member_errors.find(name);
+    state.error = unfit == port.member_errors.end() ? plugger.error(port.spec.name) : unfit->second;
     for (const BondMemberReport& member : bond ? bond->members : std::vector<BondMemberReport>()) {
         if (member.name != name) {
             continue;
+        }
+        state.error = member.error;
+        if (!member.error.empty()) {
+            state.ofport = -1;
+            return state;
         }
         state.ofport = ofport;
         state.link_up = member.link_up;

@@ -36,6 +36,7 @@ BondsReport::Member member_row(const BondMemberReport& m) {
     row.active = m.is_active;
     row.buckets = m.n_buckets;
     row.link_resets = m.link_resets;
+    row.error = m.error;
     row.rx_packets = m.stats.rx_packets;
     row.tx_packets = m.stats.tx_packets;
     if (m.lacp) {
@@ -80,6 +81,11 @@ std::string bond_text(const std::string& name, const BondReport& bond) {
     }
     text += "\n";
     for (const BondMemberReport& member : bond.members) {
+        if (!member.error.empty()) {
+            text +=
+                fmt::format("\nmember {}: disabled\n  missing: {}\n", member.name, member.error);
+            continue;
+        }
         const bool may = member.link_up && (!member.lacp || member.lacp->is_attached);
         text += fmt::format("\nmember {}: {}\n{}  may_enable: {}\n", member.name,
                             member.is_enabled ? "enabled" : "disabled",
@@ -155,9 +161,10 @@ std::string to_text(const BondsReport& report, const TextStyle& style) {
                          {"partner"}},
                         style.colour, 2);
         for (const BondsReport::Member& m : bond.members) {
-            const std::string state = m.active && m.enabled ? "active"
-                                      : m.enabled           ? "enabled"
-                                                            : "disabled";
+            const std::string state = !m.error.empty()        ? "missing: " + m.error
+                                      : m.active && m.enabled ? "active"
+                                      : m.enabled             ? "enabled"
+                                                              : "disabled";
             table.row({m.name,
                        {m.link_up ? "up" : "down", m.link_up ? Colour::kGood : Colour::kBad},
                        {state, m.enabled ? Colour::kGood : Colour::kWarn},

@@ -36,6 +36,7 @@ struct BondsReport {
         std::string lacp_partner_state;  ///< in words
         uint64_t lacp_rx = 0;
         uint64_t lacp_tx = 0;
+        std::string error;  ///< why it is missing
     };
     struct Row {
         std::string name;

@@ -285,6 +285,7 @@ void fields(V&& v, ReportOf<BondsReport::Member> auto& r) {
     v("active", r.active);
     v("buckets", r.buckets);
     v("link_resets", r.link_resets);
+    v("error", r.error);
     v("rx_packets", r.rx_packets);
     v("tx_packets", r.tx_packets);
     v("lacp_receive", r.lacp_receive);

@@ -2,6 +2,7 @@
 #include "control/vswitch/plugger.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "lib/base/log.h"
 
@@ -16,6 +17,39 @@ bool equal(const PortSpec& a, const PortSpec& b) {
 
 }  // namespace
 
+/// An open port becomes what is wanted, if it can without being closed. True: it changed.
+bool Plugger::follow(const WantedPort& wanted, Open* open, int64_t now_ms) {
+    const std::string& name = wanted.spec.name;
+    const bool is_other = !equal(wanted.spec, open->spec);
+    const bool is_due = now_ms - open->tried_ms >= kRetryMs && ports_->is_partial(open->id);
+    if (ports_->is_gone(open->id)) {
+        LOG_WARN("port {}: its device vanished", name);
+        stale_.push_back(name);
+        return false;
+    }
+    if (!is_other && !is_due) {
+        return false;
+    }
+    open->tried_ms = now_ms;
+    Result<Retire> changed = ports_->change(open->id, wanted.spec);
+    if (!changed) {
+        if (is_other) {
+            stale_.push_back(name);
+        }
+        return false;
+    }
+    if (is_other) {
+        LOG_INFO("port {} is now: {}", name, to_string(wanted.spec));
+        open->spec = wanted.spec;
+    }
+    if (!*changed) {
+        return false;
+    }
+    open->tried_ms = 0;  // what waited for something to go comes at once
+    changes_.push_back(std::move(*changed));
+    return true;
+}
+
 bool Plugger::open(std::vector<WantedPort> wanted, int64_t now_ms) {
     wanted_ = std::move(wanted);
     stale_.clear();
@@ -24,14 +58,15 @@ bool Plugger::open(std::vector<WantedPort> wanted, int64_t now_ms) {
     for (const WantedPort& port : wanted_) {
         by_name.try_emplace(port.spec.name, &port);
     }
-    for (const auto& [name, open] : open_) {
+    bool is_added = false;
+    for (auto& [name, open] : open_) {
         const auto it = by_name.find(name);
-        if (it == by_name.end() || !equal(it->second->spec, open.spec) ||
-            !it->second->error.empty()) {
+        if (it == by_name.end() || !it->second->error.empty()) {
             stale_.push_back(name);
+        } else {
+            is_added |= follow(*it->second, &open, now_ms);
         }
     }
-    bool is_added = false;
     for (const auto& [name, port] : by_name) {
         if (open_.contains(name)) {
             continue;
@@ -65,7 +100,7 @@ bool Plugger::open(std::vector<WantedPort> wanted, int64_t now_ms) {
 }
 
 std::vector<Retire> Plugger::close() {
-    std::vector<Retire> closures;
+    std::vector<Retire> closures = std::exchange(changes_, {});
     for (const std::string& name : stale_) {
         const auto it = open_.find(name);
         Result<Retire> retire = ports_->remove(it->second.id);

@@ -82,6 +82,9 @@ void say_bond(const BridgePort& port, const std::vector<const Interface*>& inter
         (*args)["detect-ms"] =
             std::to_string(std::clamp<int64_t>(interval, kLeastMiimonMs, 60'000));
     }
+    if (sb::get(config, "all-members-active") == "true") {
+        (*args)["all-members-active"] = "yes";
+    }
     const std::string& primary = sb::get(config, "bond-primary");
     const bool is_member = std::any_of(interfaces.begin(), interfaces.end(),
                                        [&](const Interface* i) { return i->name == primary; });
@@ -99,26 +102,42 @@ WantedPort joined_port(const BridgePort& port, const Bridge& bridge,
     out.spec = {port.name, "bond", {}};
     out.interface = Uuid{};
     out.kernel_name.clear();
+    out.rxq_affinity.clear();
     out.bond = port.uuid;
     out.error.clear();
     say_bond(port, interfaces, &out.spec.args);
     say_lacp(port, bridge, &out.spec.args);
     int64_t mtu = 0;
+    size_t n_members = 0;
     for (size_t i = 0; i < members.size(); ++i) {
         const WantedPort& member = members[i];
         out.members.emplace_back(member.interface, member.spec.name);
+        const std::string& name = member.spec.name;
+        if (member.is_shared) {
+            out.member_errors[name] =
+                fmt::format("type {} cannot be in a bond", interfaces[i]->type);
+            continue;
+        }
+        if (!member.error.empty()) {
+            out.member_errors[name] = member.error;
+            continue;
+        }
+        if (!member.rxq_affinity.empty()) {
+            out.member_affinity[name] = member.rxq_affinity;
+        }
         out.is_egress |= member.is_egress;
         out.iface_id = out.iface_id.empty() ? member.iface_id : out.iface_id;
-        out.spec.args["member." + member.spec.name] = member_text(*interfaces[i], member.spec);
+        out.spec.args["member." + name] = member_text(*interfaces[i], member.spec);
+        n_members += 1;
         if (const int64_t wanted = interfaces[i]->mtu_request) {
             mtu = mtu ? std::min(mtu, wanted) : wanted;
         }
-        if (member.is_shared && out.error.empty()) {
-            out.error = fmt::format("member {}: type {} cannot be in a bond", member.spec.name,
-                                    interfaces[i]->type);
-        } else if (!member.error.empty() && out.error.empty()) {
-            out.error = fmt::format("member {}: {}", member.spec.name, member.error);
-        }
+    }
+    if (n_members == 0) {
+        out.error = out.member_errors.begin()->second;
+    }
+    if (out.member_errors.contains(out.spec.arg("primary"))) {
+        out.spec.args.erase("primary");
     }
     if (mtu) {
         out.spec.args["mtu"] = std::to_string(mtu);

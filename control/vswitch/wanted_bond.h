@@ -3,8 +3,8 @@
 // arguments of the bond driver (pmd/bond.h).
 //
 // Columns bond_mode, lacp, bond_updelay, bond_downdelay; other_config bond-rebalance-interval,
-// bond-hash-basis, bond-primary, bond-detect-mode (miimon: links are looked at every
-// bond-miimon-interval, else every 20 ms), lacp-time, lacp-fallback-ab, lacp-system-id,
+// bond-hash-basis, bond-primary, all-members-active, bond-detect-mode (miimon: links are looked at
+// every bond-miimon-interval, else every 20 ms), lacp-time, lacp-fallback-ab, lacp-system-id,
 // lacp-system-priority; of an Interface lacp-port-id, lacp-port-priority, lacp-aggregation-key.
 // Numbers outside of what Open vSwitch takes mean its default, as there. Threads: pure.
 #pragma once

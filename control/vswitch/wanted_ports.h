@@ -14,6 +14,7 @@
 // afxdp port: there the kernel is the host on the device itself. Threads: values.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -37,7 +38,9 @@ struct WantedPort {
     bool is_egress = false;       ///< external_ids:ovn-egress-iface: has the queues of set_queue()
     bool is_exception = false;    ///< the kernel's own leg on a bridge: its local interface
     bool is_shared = false;       ///< the kernel is the host on the device (af_xdp)
-    std::vector<std::pair<Uuid, std::string>> members;  ///< Interface rows of a bond, by name
+    std::vector<std::pair<Uuid, std::string>> members;   ///< Interface rows of a bond, by name
+    std::map<std::string, std::string> member_errors;    ///< who cannot be in it, and why
+    std::map<std::string, std::string> member_affinity;  ///< of a bond: rxq_affinity of each
     Uuid bond;                 ///< its Port row; zero: no bond, or one by options
     std::string rxq_affinity;  ///< other_config:pmd-rxq-affinity
     std::string error;         ///< cannot be opened at all, for this reason
