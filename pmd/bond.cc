@@ -309,7 +309,8 @@ std::optional<BondReport> BondPort::bond() const {
 uint32_t BondPort::caps() const {
     uint32_t caps = UINT32_MAX;
     for (const Member& member : members_) {
-        caps &= member.device ? member.device->caps() : UINT32_MAX;
+        const bool counts = member.device && member.stage != Member::Stage::kGoing;
+        caps &= counts ? member.device->caps() : UINT32_MAX;
     }
     return caps;
 }
@@ -317,7 +318,7 @@ uint32_t BondPort::caps() const {
 uint16_t BondPort::mtu() const {
     uint16_t least = UINT16_MAX;
     for (const Member& member : members_) {
-        if (member.device && !member.device->is_gone()) {
+        if (member.device && member.stage != Member::Stage::kGoing && !member.device->is_gone()) {
             least = std::min(least, member.device->mtu());
         }
     }

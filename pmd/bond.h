@@ -160,6 +160,8 @@ private:
     std::vector<std::pair<size_t, BondSpec::Member>> open_missing(const BondSpec& wanted,
                                                                   const OpenContext& context,
                                                                   std::vector<Member>* opened);
+    std::vector<size_t> mark_going(const BondSpec& wanted, size_t* n_left);
+    Retire finish(const std::vector<size_t>& going, const std::vector<size_t>& coming);
     void put(size_t place, Member member);
     void clear(size_t place);
     void hand_out_rx();

@@ -207,6 +207,37 @@ LacpConfig BondPort::lacp_config() const {
     return out;
 }
 
+/// Members that are wanted no more, in another form, or vanished; and how many stay.
+std::vector<size_t> BondPort::mark_going(const BondSpec& wanted, size_t* n_left) {
+    std::vector<size_t> going;
+    for (size_t place = 0; place < members_.size(); ++place) {
+        Member& member = members_[place];
+        const auto found = std::ranges::find_if(wanted.members, [&](const BondSpec::Member& m) {
+            return m.spec.name == member.spec.name && is_same_device(m.spec, member.spec);
+        });
+        if (member.device && (found == wanted.members.end() || member.device->is_gone())) {
+            going.push_back(place);
+            member.stage = Member::Stage::kGoing;
+        }
+        *n_left += member.device && member.stage != Member::Stage::kGoing;
+    }
+    return going;
+}
+
+/// What is left to do when every worker knows.
+Retire BondPort::finish(const std::vector<size_t>& going, const std::vector<size_t>& coming) {
+    return Retire([this, going, coming, alive = std::weak_ptr<int>(alive_)] {
+        if (alive.expired()) {
+            return;
+        }
+        const std::lock_guard turn_lock(turn_mutex_);
+        std::ranges::for_each(going, [this](size_t place) { clear(place); });
+        for (const size_t place : coming) {
+            members_[place].stage = Member::Stage::kUsed;
+        }
+    });
+}
+
 Result<Retire> BondPort::change(const OpenContext& context) {
     Result<BondSpec> parsed = parse_bond_spec(context.spec);
     if (!parsed) {
@@ -215,22 +246,13 @@ Result<Retire> BondPort::change(const OpenContext& context) {
     if (parsed->mac != spec_.mac) {
         return Error{"port " + context.spec.name + " changes its address"};
     }
-    const std::lock_guard lock(turn_mutex_);
-    std::vector<size_t> going;
+    std::unique_lock lock(turn_mutex_);
     size_t n_left = 0;
-    for (size_t place = 0; place < members_.size(); ++place) {
-        Member& member = members_[place];
-        const auto wanted = std::ranges::find_if(parsed->members, [&](const BondSpec::Member& m) {
-            return m.spec.name == member.spec.name && is_same_device(m.spec, member.spec);
-        });
-        if (member.device && (wanted == parsed->members.end() || member.device->is_gone())) {
-            going.push_back(place);
-            member.stage = Member::Stage::kGoing;
-        }
-        n_left += member.device && member.stage != Member::Stage::kGoing;
-    }
+    const std::vector<size_t> going = mark_going(*parsed, &n_left);
+    lock.unlock();  // a device may take its time to open, LACP goes on meanwhile
     std::vector<Member> opened;
     const auto found = open_missing(*parsed, context, &opened);
+    lock.lock();
     if (n_left + opened.size() == 0) {
         for (const size_t place : going) {
             members_[place].stage = Member::Stage::kUsed;
@@ -278,16 +300,7 @@ Result<Retire> BondPort::change(const OpenContext& context) {
     if (going.empty() && coming.empty()) {
         return Retire();
     }
-    return Retire([this, going, coming, alive = std::weak_ptr<int>(alive_)] {
-        if (alive.expired()) {
-            return;
-        }
-        const std::lock_guard turn_lock(turn_mutex_);
-        std::ranges::for_each(going, [this](size_t place) { clear(place); });
-        for (const size_t place : coming) {
-            members_[place].stage = Member::Stage::kUsed;
-        }
-    });
+    return finish(going, coming);
 }
 
 }  // namespace sluice::pmd

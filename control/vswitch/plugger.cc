@@ -22,10 +22,13 @@ bool Plugger::follow(const WantedPort& wanted, Open* open, int64_t now_ms) {
     const std::string& name = wanted.spec.name;
     const bool is_other = !equal(wanted.spec, open->spec);
     const bool is_due = now_ms - open->tried_ms >= kRetryMs && ports_->is_partial(open->id);
-    if (ports_->is_gone(open->id)) {
-        LOG_WARN("port {}: its device vanished", name);
-        stale_.push_back(name);
-        return false;
+    if (now_ms - open->seen_ms >= kLookMs) {
+        open->seen_ms = now_ms;
+        if (ports_->is_gone(open->id)) {
+            LOG_WARN("port {}: its device vanished", name);
+            stale_.push_back(name);
+            return false;
+        }
     }
     if (!is_other && !is_due) {
         return false;
@@ -91,7 +94,7 @@ bool Plugger::open(std::vector<WantedPort> wanted, int64_t now_ms) {
         }
         LOG_INFO("port {} opened: {}", name, to_string(port->spec));
         ports_->hold(*added);
-        open_[name] = {port->spec, *added};
+        open_[name] = {.spec = port->spec, .id = *added, .seen_ms = now_ms};
         is_added = true;
     }
     errors_ = std::move(errors);

@@ -22,6 +22,8 @@ namespace sluice::vswitch {
 class Plugger {
 public:
     static constexpr int64_t kRetryMs = 2000;
+    static constexpr int64_t kLookMs =
+        1000;  ///< how often devices are asked whether they are there
 
     explicit Plugger(PortControl* ports) : ports_(ports) {}
 
@@ -48,6 +50,7 @@ private:
         PortSpec spec;
         PortId id;
         int64_t tried_ms = 0;  ///< to complete it
+        int64_t seen_ms = 0;   ///< there
     };
     bool follow(const WantedPort& wanted, Open* open, int64_t now_ms);
 

@@ -99,6 +99,7 @@ def failures(checks, hosts, cable, vms):
 
 def active_backup(checks, hosts, cable, vms):
     ours, theirs = hosts
+    ours.vsctl('del-port', 'bond0')  # an open bond would keep who is active
     ours.bond('bond_mode=active-backup')
     # Two that choose for themselves must choose the same cable; a switch would not care.
     theirs.bond('bond_mode=active-backup', 'other_config:bond-primary=u0')
@@ -131,11 +132,31 @@ def refusals(checks, ours):
     ours.vsctl('--no-wait', 'set', 'Port', 'bond0', 'bond_mode=balance-slb', 'lacp=off')
     checks.within('balance-slb by a change of the row',
                   lambda: [b['mode'] for b in [ours.report()]] == ['balance-slb'])
+    known = ours.members()['u0']
     ours.vsctl('--no-wait', 'set', 'Interface', 'u1', 'type=patch')
     checks.within('what cannot be a member is said', lambda: 'only devices can be in a bond' in
                   ours.interface('u1', 'error'))
     ours.vsctl('--no-wait', 'set', 'Interface', 'u1', 'type=""')
     checks.within('and mended', lambda: ours.interface('u1', 'error') == '[]')
+    checks.within('it carries traffic again',
+                  lambda: ours.members().get('u1', {}).get('enabled'))
+    now = ours.members()['u0']
+    checks.check('the other member did not notice', now['enabled'] and
+                 now['link_resets'] == known['link_resets'] and now['tx_packets'] >= known['tx_packets'],
+                 (known, now))
+
+
+def vanishes(checks, hosts):
+    """A member's device is deleted under the bond, and made again."""
+    ours = hosts[0]
+    known = ours.members()['u0']['link_resets']
+    ours.ns.run('ip', 'link', 'del', 'u1')
+    checks.within('its row says that it is gone', lambda: 'no network device' in
+                  ours.interface('u1', 'error'), 20)
+    checks.check('and the bond has no error', ours.members()['u0']['enabled'])
+    ours.lab.connect(ours.ns, 'u1', hosts[1].ns, 'u1', 1500)
+    checks.within('it is a member again', lambda: ours.members()['u1']['enabled'], 20)
+    checks.equal('the other one did not notice', ours.members()['u0']['link_resets'], known)
 
 
 def test(checks):
@@ -152,6 +173,7 @@ def test(checks):
         failures(checks, hosts, cable, vms)
         active_backup(checks, hosts, cable, vms)
         refusals(checks, hosts[0])
+        vanishes(checks, hosts)
 
 
 if __name__ == '__main__':

@@ -7,6 +7,7 @@ import sys
 
 from checks import run
 from network1 import NetLab, configure, populate
+from ovnlab.netlab import VM_MTU
 
 
 def binding(lab, port, column):
@@ -61,6 +62,17 @@ def test_vif(checks, lab, vm1):
     host.vsctl('set', 'Interface', 'late0', 'external_ids:iface-id=late')
     checks.within('and the right one claims it again',
                   lambda: binding(lab, 'late', 'chassis') == 'hv1')
+
+    # Its device is deleted under it, and made again under the same name.
+    host.ns.run('ip', 'link', 'del', 'late0')
+    checks.within('a device that vanished is told',
+                  lambda: 'no network device' in host.interface('late0', 'error'), 20)
+    lab.connect(late.ns, 'eth0', host.ns, 'late0', VM_MTU)
+    late.ns.run('ip', 'link', 'set', 'eth0', 'address', '40:44:00:00:00:07')
+    late.ns.run('ip', 'address', 'add', '192.168.0.17/24', 'dev', 'eth0')
+    checks.within('and is taken when it is back', lambda: host.interface('late0', 'error') == '[]', 20)
+    lab.wait_up(['late'])
+    checks.reaches(vm1, late)
 
     host.vsctl('--no-wait', 'add-port', 'br-int', 'ghost', '--', 'set', 'Interface', 'ghost',
                'external_ids:iface-id=ghost')
